@@ -1,0 +1,1 @@
+"""Everything that touches torch. Importing this package does not import torch."""

@@ -1,0 +1,251 @@
+"""What a rule is: one differentiable operation in NumPy, its backward pass written by hand.
+
+A rule has the name and the signature of the torch function that it answers for. Its body takes
+arrays (float64 or complex128, integers and bools as they are) and returns the output, or a tuple
+of outputs, and ``vjp``. The body's ``vjp`` takes one cotangent for each output (``None`` for an
+output of integers) and returns a tuple with one entry for each *tensor parameter*, that is for each
+parameter annotated with ``Array`` (the first parameter alone where nothing is annotated): the
+gradient, or ``None``. Calling the rule drops the entries of parameters that were not arrays in this
+call, so that a caller sees one gradient for each array argument in signature order.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Union
+
+import numpy as np
+
+from reference.draw import Draw
+
+Array = np.ndarray
+Number = Union[Array, float, int, complex, bool]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One call: positional and keyword arguments, tensors as arrays."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Waiver:
+    """More room than the tolerance model gives, with the reason that the report will show.
+
+    ``factor`` multiplies the allowed error in ``dtypes`` for ``checks`` (empty means all of them).
+    """
+
+    factor: float
+    reason: str
+    dtypes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+
+
+_REGISTRY: dict[str, Rule] = {}
+_NAMES: dict[str, Rule] = {}
+_step = False
+
+
+@contextlib.contextmanager
+def stepping() -> Iterator[None]:
+    """Inside, complex arrays are real ones that carry an infinitesimal step in their imaginary part."""
+    global _step
+    before, _step = _step, True
+    try:
+        yield
+    finally:
+        _step = before
+
+
+def is_stepping() -> bool:
+    return _step
+
+
+def conj(x: Array) -> Array:
+    """The complex conjugate of a complex array; a stepped real array is real, and stays as it is."""
+    return x if _step else np.conj(x)
+
+
+def absolute(x: Array) -> Array:
+    """|x|, analytic in the step for real arrays; 0 at 0."""
+    if _step or not np.iscomplexobj(x):
+        return x * np.sign(x.real)
+    return np.abs(x)
+
+
+def is_array(x: object) -> bool:
+    return isinstance(x, (np.ndarray, np.generic))
+
+
+def is_list(x: Any) -> bool:
+    """Whether x is a list (or tuple) of arrays and of nothing else."""
+    return isinstance(x, (list, tuple)) and len(x) > 0 and all(is_array(v) for v in x)
+
+
+def is_inexact(x: Any) -> bool:
+    """Whether x is an array that may have a gradient."""
+    return is_array(x) and x.dtype.kind in "fc"
+
+
+def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
+    """The adjoint of broadcasting an array of `shape` to the shape of `g`: sums over what was repeated."""
+    g = np.asarray(g)
+    if g.shape == shape:
+        return g
+    extra = g.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1
+    )
+    return g.sum(axis=axes).reshape(shape)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """A registered rule. Calling it gives the output (or outputs) and the vjp.
+
+    aliases      other torch paths with the same signature ("linalg.inv" -> "inverse", "Tensor.inverse")
+    method       whether ``Tensor.<name>`` takes the same arguments (only for names without a dot)
+    complex      torch accepts complex inputs, and ``cases`` draws them through ``draw.numbers``
+    analytic     the body is analytic in its real inputs, so that the complex step passes through it
+    special      how far infinities and nans follow the formula: "" not stated, "nonfinite" by value,
+                 "ieee" by value and by the sign of zeros
+    mutates      parameters that the call updates in place (the running statistics of batch_norm)
+    second_order whether torch promises a derivative of the gradient
+    """
+
+    name: str
+    fn: Callable[..., Any]
+    cases: Callable[[Draw], Case]
+    errors: Callable[[Draw], Sequence[tuple[Case, type[Exception]]]] | None
+    aliases: tuple[str, ...]
+    method: bool
+    complex: bool
+    analytic: bool
+    special: str
+    mutates: tuple[str, ...]
+    second_order: bool
+    waivers: tuple[Waiver, ...]
+    family: str
+    signature: inspect.Signature
+    tensors: tuple[str, ...]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
+        bound = self.signature.bind(*args, **kwargs).arguments
+        given = [(name, bound[name]) for name in self.tensors if name in bound]
+        out, vjp = self.fn(*args, **kwargs)
+        many = isinstance(out, (tuple, list))
+        outs = tuple(np.asarray(o) for o in out) if many else np.asarray(out)
+        return outs, _Pullback(self, vjp, outs, given)
+
+    def __repr__(self) -> str:
+        return f"<rule {self.name}>"
+
+
+class _Pullback:
+    """The vjp that callers see: fills in missing cotangents, drops what is not an array argument."""
+
+    def __init__(self, owner: Rule, vjp: Callable[..., Any], outs: Any, given: list[tuple[str, Any]]):
+        self.owner, self.vjp, self.outs, self.given = owner, vjp, outs, given
+        code = getattr(vjp, "__code__", None)
+        self.reads_output = code is not None and "slip" in code.co_varnames[: code.co_argcount]
+
+    def __call__(self, g: Any, slip: Any = None) -> tuple[Any, ...]:
+        """The gradients for the cotangent(s) `g`; `slip` is an error of the saved output (see docs)."""
+        cotangent = self._cotangents(g)
+        grads = self.vjp(cotangent) if slip is None else self.vjp(cotangent, slip)
+        if len(self.given) == len(grads):
+            pairs = zip(self.given, grads)
+        else:  # trailing or absent optional parameters: pair by the parameter's place
+            named = dict(zip(self.owner.tensors, grads))
+            pairs = zip(self.given, [named[name] for name, _ in self.given])
+        kept: list[Any] = []
+        for (name, value), grad in pairs:
+            if is_array(value):
+                kept.append(_fit(self.owner, grad, value))
+            elif is_list(value):
+                parts = grad if grad is not None else [None] * len(value)
+                fitted = [_fit(self.owner, p, v) for p, v in zip(parts, value)]
+                if self.owner.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+                    kept.extend(fitted)
+                else:
+                    kept.append(fitted)
+        return tuple(kept)
+
+    def _cotangents(self, g: Any) -> Any:
+        if not isinstance(self.outs, tuple):
+            return np.asarray(g[0] if isinstance(g, (tuple, list)) else g)
+        if not isinstance(g, (tuple, list)):
+            first = next(i for i, o in enumerate(self.outs) if is_inexact(o))
+            g = [g if i == first else None for i in range(len(self.outs))]
+        return tuple(
+            None if not is_inexact(o) else np.zeros_like(o) if c is None else np.asarray(c)
+            for o, c in zip(self.outs, g)
+        )
+
+
+def _fit(owner: Rule, grad: Any, value: Any) -> Any:
+    """The gradient as the array argument `value` wants it: its shape, real for a real argument."""
+    if grad is None or value.dtype.kind not in "fc":
+        return None
+    grad = np.asarray(grad)
+    if grad.shape != value.shape:
+        raise ValueError(f"{owner.name}: gradient of shape {grad.shape} for an input of shape {value.shape}")
+    if not _step and grad.dtype.kind == "c" and value.dtype.kind == "f":
+        return grad.real
+    return grad
+
+
+def rule(
+    name: str,
+    *,
+    cases: Callable[[Draw], Case],
+    errors: Callable[[Draw], Sequence[tuple[Case, type[Exception]]]] | None = None,
+    aliases: Sequence[str] = (),
+    method: bool = True,
+    complex: bool = False,
+    analytic: bool = True,
+    special: str = "",
+    mutates: Sequence[str] = (),
+    second_order: bool = True,
+    waivers: Sequence[Waiver] = (),
+) -> Callable[[Callable[..., Any]], Rule]:
+    """Register the decorated function as the rule of torch's ``torch.<name>``. See Rule for the fields."""
+
+    def register(fn: Callable[..., Any]) -> Rule:
+        signature = inspect.signature(fn)
+        marked = tuple(p for p, q in signature.parameters.items() if "Array" in str(q.annotation))
+        made = Rule(
+            name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
+            complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
+            second_order=second_order, waivers=tuple(waivers), family=fn.__module__.rsplit(".", 1)[-1],
+            signature=signature, tensors=marked or tuple(signature.parameters)[:1],
+        )  # fmt: skip
+        for path in (name, *aliases):
+            if path in _NAMES:
+                raise ValueError(f"two rules for torch.{path}: {made.family} and {_NAMES[path].family}")
+            _NAMES[path] = made
+        _REGISTRY[name] = made
+        return made
+
+    return register
+
+
+def lookup(name: str) -> Rule | None:
+    """The rule for a torch path, with or without ``torch.``, by its name, an alias or its method; or None."""
+    name = name.removeprefix("torch.")
+    found = _NAMES.get(name)
+    if found is None and name.startswith("Tensor."):
+        found = _NAMES.get(name.removeprefix("Tensor."))
+        if found is not None and not (found.method and "." not in found.name):
+            return None
+    return found
+
+
+def rules() -> dict[str, Rule]:
+    """Every registered rule by its name, in order of registration."""
+    return dict(_REGISTRY)
