@@ -9,7 +9,7 @@ gradient a five-point difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,18 +28,20 @@ class Call:
 
     def __init__(self, rule: Rule, case: Case):
         self.rule, self.case = rule, case
-        bound = rule.signature.bind(*case.args, **case.kwargs)
-        self._bound = bound
         self.arrays: list[Array] = []
         self.paths: list[tuple[Any, ...]] = []
-        for name in rule.tensors:
-            value = bound.arguments.get(name)
+        self._places: list[tuple[Any, ...]] = []  # (position or keyword), then the place in a list
+        for name, place, value in _arguments(rule, case):
             if is_array(value):
-                self.arrays.append(np.asarray(value))
-                self.paths.append((name,))
+                self._add(np.asarray(value), (name,), (place,))
             elif is_list(value):
-                self.arrays.extend(np.asarray(v) for v in value)
-                self.paths.extend((name, i) for i in range(len(value)))
+                for i, v in enumerate(value):
+                    self._add(np.asarray(v), (name, i), (place, i))
+
+    def _add(self, array: Array, path: tuple[Any, ...], place: tuple[Any, ...]) -> None:
+        self.arrays.append(array)
+        self.paths.append(path)
+        self._places.append(place)
 
     @property
     def analytic(self) -> bool:
@@ -47,17 +49,16 @@ class Call:
 
     def replaced(self, arrays: Sequence[Any]) -> Case:
         """The same call with other arrays (or tensors) in the places of its own."""
-        arguments = dict(self._bound.arguments)
-        for path, value in zip(self.paths, arrays):
-            if len(path) == 1:
-                arguments[path[0]] = value
+        args, kwargs = list(self.case.args), dict(self.case.kwargs)
+        for place, value in zip(self._places, arrays):
+            holder: Any = kwargs if isinstance(place[0], str) else args
+            if len(place) == 1:
+                holder[place[0]] = value
             else:
-                spread = list(arguments[path[0]])
-                spread[path[1]] = value
-                arguments[path[0]] = type(self._bound.arguments[path[0]])(spread)
-        signature = self._bound.signature
-        bound = type(self._bound)(signature, arguments)  # type: ignore[arg-type]
-        return Case(bound.args, {**bound.kwargs})
+                spread = list(holder[place[0]])
+                spread[place[1]] = value
+                holder[place[0]] = type(holder[place[0]])(spread)
+        return Case(tuple(args), kwargs)
 
     def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Callable[..., list[Any]]]:
         """Flat outputs, and a vjp from flat cotangents to one gradient (or None) for each of `arrays`."""
@@ -77,6 +78,23 @@ class Call:
 
         vjp.reads_output = pull.reads_output  # type: ignore[attr-defined]
         return (list(outs) if many else [outs]), vjp
+
+
+def _arguments(rule: Rule, case: Case) -> Iterator[tuple[str, Any, Any]]:
+    """(parameter, position or keyword, value) of the tensor parameters that the case gives, in order."""
+    position = 0
+    for name, parameter in rule.signature.parameters.items():
+        if parameter.kind is parameter.VAR_POSITIONAL:
+            for i in range(position, len(case.args)):
+                if name in rule.tensors:
+                    yield name, i, case.args[i]
+        elif name in case.kwargs:
+            if name in rule.tensors:
+                yield name, name, case.kwargs[name]
+        elif parameter.kind is not parameter.KEYWORD_ONLY and position < len(case.args):
+            if name in rule.tensors:
+                yield name, position, case.args[position]
+            position += 1
 
 
 def stepped(arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Array]:

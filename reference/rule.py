@@ -37,11 +37,16 @@ class Case:
 class Waiver:
     """More room than the tolerance model gives, with the reason that the report will show.
 
-    ``factor`` multiplies the allowed error in ``dtypes`` for ``checks`` (empty means all of them).
+    factor  multiplies the allowed error
+    room    for a pointwise op whose kernel is known to cancel: called with the case's arguments, gives
+            the size of the term whose rounding is allowed, in the shape of the output; gradients and
+            tangents are allowed the same times their cotangent or tangent
+    dtypes, checks  where it holds; empty means everywhere
     """
 
-    factor: float
     reason: str
+    factor: float = 1.0
+    room: Callable[..., Array] | None = None
     dtypes: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
 
@@ -165,15 +170,14 @@ class _Pullback:
             pairs = zip(self.given, [named[name] for name, _ in self.given])
         kept: list[Any] = []
         for (name, value), grad in pairs:
-            if is_array(value):
-                kept.append(_fit(self.owner, grad, value))
-            elif is_list(value):
-                parts = grad if grad is not None else [None] * len(value)
-                fitted = [_fit(self.owner, p, v) for p, v in zip(parts, value)]
-                if self.owner.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
-                    kept.extend(fitted)
-                else:
-                    kept.append(fitted)
+            spread = self.owner.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
+            values, parts = (value, grad) if spread else ((value,), (grad,))
+            for v, part in zip(values, parts):  # *operands may be arrays, a list of them, or neither
+                if is_array(v):
+                    kept.append(_fit(self.owner, part, v))
+                elif is_list(v):
+                    several = part if part is not None else [None] * len(v)
+                    kept.append([_fit(self.owner, p, w) for p, w in zip(several, v)])
         return tuple(kept)
 
     def _cotangents(self, g: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from scipy import special
 
 from reference.draw import Draw
-from reference.rule import Array, Case, conj, rule
+from reference.rule import Array, Case, Waiver, conj, rule
 
 
 def sigma(z):
@@ -34,10 +34,17 @@ def relu(input: Array, inplace=False):
     input, output: (*).  Source: torch.nn.ReLU.
     """
     on = ~(input.real <= 0)  # a nan passes through
-    return np.where(on, input, 0.0), lambda g: (np.where(on, g, 0.0),)
+    return np.where(on, input, 0), lambda g: (np.where(on, g, 0.0),)
 
 
-@rule("tanh", cases=one_input(-5, 5), errors=not_a_tensor, aliases=("nn.functional.tanh",), complex=True, special="ieee")
+@rule(
+    "tanh",
+    cases=lambda draw: one_input(-1, 1)(draw) if draw.complex else one_input(-5, 5)(draw),
+    errors=not_a_tensor,
+    aliases=("nn.functional.tanh",),
+    complex=True,
+    special="ieee",
+)
 def tanh(input: Array):
     """(exp(x) - exp(-x)) / (exp(x) + exp(-x)).
 
@@ -54,9 +61,10 @@ def tanh(input: Array):
 
 @rule(
     "sigmoid",
-    cases=one_input(-10, 10),
+    cases=lambda draw: one_input(-2, 2)(draw) if draw.complex else one_input(-10, 10)(draw),
     errors=not_a_tensor,
     aliases=("special.expit", "nn.functional.sigmoid"),
+    complex=True,  # between its poles at odd multiples of i pi
     special="nonfinite",
 )
 def sigmoid(input: Array):
@@ -64,11 +72,12 @@ def sigmoid(input: Array):
 
     input, output: (*).  Source: torch.special.expit.
     """
-    y = sigma(input)
+    x = input if input.dtype.kind in "fc" else input.astype(np.float64)
+    y = sigma(x)
 
     def vjp(g, slip=0.0):
         # y (1 - y) as sigma(x) sigma(-x); torch computes it from its rounded output.
-        return (g * (y * sigma(-input) + (1.0 - 2.0 * y) * slip),)
+        return (g * conj(y * sigma(-x) + (1.0 - 2.0 * y) * slip),)
 
     return y, vjp
 
@@ -81,7 +90,7 @@ def softplus_cases(draw: Draw):
     )
 
 
-@rule("nn.functional.softplus", cases=softplus_cases, errors=not_a_tensor)
+@rule("nn.functional.softplus", cases=softplus_cases, errors=not_a_tensor, special="ieee")
 def softplus(input: Array, beta=1.0, threshold=20.0):
     """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
 
@@ -99,8 +108,18 @@ def gelu_cases(draw: Draw):
     return Case((draw.reals(draw.shape(), -6, 6),), dict(approximate=draw.choice("none", "tanh")))
 
 
-@rule("nn.functional.gelu", cases=gelu_cases, errors=not_a_tensor)
-def gelu(input: Array, approximate="none"):
+def gelu_room(input, *, approximate="none"):
+    return 1.0 + np.abs(input)
+
+
+@rule(
+    "nn.functional.gelu",
+    cases=gelu_cases,
+    errors=not_a_tensor,
+    waivers=[Waiver("torch computes 1 + erf (or 1 + tanh), which cancels for negative x", room=gelu_room)],
+    special="ieee",
+)
+def gelu(input: Array, *, approximate="none"):
     """x Phi(x), or with approximate="tanh" x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
 
     input, output: (*).  Source: Hendrycks and Gimpel, arXiv:1606.08415; torch.nn.GELU.
@@ -115,3 +134,110 @@ def gelu(input: Array, approximate="none"):
     s, other = sigma(2.0 * c * (x + 0.044715 * x**3)), sigma(-2.0 * c * (x + 0.044715 * x**3))
     inner = 2.0 * c * (1.0 + 3 * 0.044715 * x * x)
     return x * s, lambda g: (g * (s + x * s * other * inner),)
+
+
+@rule("nn.functional.silu", cases=one_input(), errors=not_a_tensor, special="ieee")
+def silu(input: Array, inplace=False):
+    """x sigmoid(x).
+
+    input, output: (*).  Source: Elfwing et al., arXiv:1702.03118; torch.nn.SiLU.
+    """
+    x, s = input, sigma(input)
+    return x * s, lambda g: (g * s * (1.0 + x * sigma(-x)),)
+
+
+@rule("nn.functional.mish", cases=one_input(), errors=not_a_tensor, special="ieee")
+def mish(input: Array, inplace=False):
+    """x tanh(log(1 + exp(x))).
+
+    input, output: (*).  Source: Misra, arXiv:1908.08681; torch.nn.Mish.
+    """
+    x = input
+    right = x.real >= 0
+    e = np.exp(np.where(right, -x, x))
+    # with u = exp(x), tanh(log(1 + u)) is (u^2 + 2 u) / (u^2 + 2 u + 2); divided by u^2 on the right
+    top, rest = np.where(right, 1.0 + 2.0 * e, e * (e + 2.0)), np.where(right, 2.0 * e * e, 2.0)
+    t, left = top / (top + rest), rest / (top + rest)  # t and 1 - t
+    return x * t, lambda g: (g * (t + x * left * (1.0 + t) * sigma(x)),)
+
+
+@rule("nn.functional.logsigmoid", cases=one_input(), errors=not_a_tensor, special="ieee")
+def logsigmoid(input: Array):
+    """log(1 / (1 + exp(-x))).
+
+    input, output: (*).  Source: torch.nn.LogSigmoid.
+    """
+    x = input
+    soft = np.log1p(np.exp(np.where(x.real > 0, -x, x)))
+    return np.where(x.real > 0, 0.0, x) - soft, lambda g: (g * sigma(-x),)
+
+
+def bent(x, above, scale, rate):
+    """above x where x > 0, else scale (exp(rate x) - 1), whose derivative is the one at 0."""
+    on = x.real > 0
+    below = np.where(on, 0.0, rate * x)
+    value = np.where(on, above * x, scale * np.expm1(below))
+    return value, lambda g: (g * np.where(on, above, scale * rate * np.exp(below)),)
+
+
+@rule(
+    "nn.functional.elu",
+    cases=lambda draw: Case((draw.reals(draw.shape(), -6, 6), draw.choice(1.0, 0.5, 2, -1.0))),
+    errors=not_a_tensor,
+    special="nonfinite",
+)
+def elu(input: Array, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha (exp(x) - 1).
+
+    input, output: (*).  Source: Clevert et al., arXiv:1511.07289; torch.nn.ELU.
+    """
+    return bent(input, 1.0, alpha, 1.0)
+
+
+@rule("nn.functional.selu", cases=one_input(-6, 6), errors=not_a_tensor, aliases=("selu",), special="ieee")
+def selu(input: Array, inplace=False):
+    """scale (x where x > 0, else alpha (exp(x) - 1)), with the constants that keep mean and variance.
+
+    input, output: (*).  Source: Klambauer et al., arXiv:1706.02515; torch.nn.SELU.
+    """
+    alpha, scale = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+    return bent(input, scale, scale * alpha, 1.0)
+
+
+@rule(
+    "nn.functional.celu",
+    cases=lambda draw: Case((draw.reals(draw.shape(), -6, 6), draw.choice(1.0, 0.8, 2, -1.0))),
+    errors=lambda draw: [(Case((draw.reals((2,)), 0.0)), RuntimeError), (Case((None,)), TypeError)],
+    aliases=("celu",),
+    special="ieee",
+)
+def celu(input: Array, alpha=1.0, inplace=False):
+    """x where x > 0, else alpha (exp(x / alpha) - 1); alpha is not 0.
+
+    input, output: (*).  Source: Barron, arXiv:1704.07483; torch.nn.CELU.
+    """
+    return bent(input, 1.0, alpha, 1.0 / alpha)
+
+
+def glu_cases(draw: Draw):
+    shape = draw.shape(min_dims=1)
+    dim = draw.dim(len(shape))
+    whole = list(shape)
+    whole[dim] *= 2
+    return Case((draw.reals(whole, -6, 6),), dict(dim=dim))
+
+
+@rule(
+    "nn.functional.glu",
+    cases=glu_cases,
+    errors=lambda draw: [(Case((draw.reals((3,)),)), RuntimeError), (Case((draw.reals(()),)), RuntimeError)],
+    special="ieee",
+)
+def glu(input: Array, dim=-1):
+    """a sigmoid(b), where a and b are the halves of the input along dim.
+
+    input: (*, 2 n, *); output: (*, n, *).  Source: Dauphin et al., arXiv:1612.08083; torch.nn.GLU.
+    """
+    a, b = np.split(input, 2, axis=dim)
+    s = sigma(b)
+    return a * s, lambda g: (np.concatenate([g * s, g * a * s * sigma(-b)], axis=dim),)

@@ -1,0 +1,169 @@
+"""Between arrays and tensors: the only place that converts one into the other."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.dtypes import Dtype
+from conformance.oracle import Oracle
+from reference.rule import is_array
+
+
+def dtype_of(name: str) -> torch.dtype:
+    """torch's dtype of this name."""
+    found = getattr(torch, name)
+    assert isinstance(found, torch.dtype)
+    return found
+
+
+def tensor(array: np.ndarray, dtype: Dtype | None, device: torch.device) -> torch.Tensor:
+    """The array on the device; floating and complex arrays in the dtype or its counterpart of their kind."""
+    made = torch.from_numpy(np.array(array, order="C"))  # a copy: torch must not write into the case
+    if dtype is not None and array.dtype.kind in "fc":
+        wanted = dtype.with_complex if array.dtype.kind == "c" else dtype.real
+        assert wanted is not None
+        made = made.to(dtype_of(wanted.name))
+    return made if device.type == "cpu" else made.to(device)
+
+
+def array(t: torch.Tensor) -> np.ndarray:
+    """The tensor's values as float64, complex128, int64 or bool, on the CPU."""
+    t = t.detach()
+    if t.device.type != "cpu":
+        t = t.cpu()
+    if t.is_complex():
+        t = t.to(torch.complex128).resolve_conj()
+    elif t.is_floating_point():
+        t = t.to(torch.float64)
+    return np.asarray(t.resolve_neg().numpy())
+
+
+def convert(value: Any, dtype: Dtype, device: torch.device) -> Any:
+    """An argument of a case as torch wants it: arrays inside tuples and lists too."""
+    if is_array(value):
+        return tensor(np.asarray(value), dtype, device)
+    if isinstance(value, (list, tuple)):
+        return type(value)(convert(v, dtype, device) for v in value)
+    return value
+
+
+@functools.lru_cache(maxsize=None)
+def resolve(path: str) -> Any:
+    """The object at torch.<path>, or None."""
+    found: Any = torch
+    for part in path.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            return None
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class Spelling:
+    """One way to write a call: `text` is an expression for the callable, after `preamble`, in Python."""
+
+    text: str
+    preamble: str = ""
+
+    @functools.cached_property
+    def function(self) -> Any:
+        names: dict[str, Any] = {"torch": torch}
+        exec(self.preamble, names)
+        return eval(self.text, names)
+
+
+class Bound:
+    """A call in torch with everything fixed except its differentiable inputs.
+
+    Calling it with those (in signature order) gives the tuple of differentiable outputs. `tensors`
+    are all tensor arguments of the call, `xs` the differentiable ones, `places` where they stand.
+    """
+
+    def __init__(
+        self, spelling: Spelling, oracle: Oracle, device: torch.device, tensors: list[torch.Tensor] | None = None
+    ):
+        self.spelling, self.oracle, self.device = spelling, oracle, device
+        self.function = spelling.function
+        self.places, self.ys = oracle.xs, oracle.ys
+        self.layout: Any = None  # how the tensors are held, where that is not contiguous
+        self.tensors = tensors or [tensor(a, oracle.dtype, device) for a in oracle.arrays]
+        case = oracle.call.replaced([_Slot(i) for i in range(len(oracle.arrays))])
+        self._args = [_prepare(a, oracle.dtype, device) for a in case.args]
+        self._kwargs = {k: _prepare(v, oracle.dtype, device) for k, v in case.kwargs.items()}
+
+    @property
+    def xs(self) -> list[torch.Tensor]:
+        return [self.tensors[i] for i in self.places]
+
+    def outputs(self, *xs: torch.Tensor) -> list[Any]:
+        """All outputs for these differentiable inputs, those of integers too."""
+        now = list(self.tensors)
+        for place, x in zip(self.places, xs):
+            now[place] = x
+        args = [_fill(a, now) for a in self._args]
+        out = self.function(*args, **{k: _fill(v, now) for k, v in self._kwargs.items()})
+        return list(out) if isinstance(out, (tuple, list)) else [out]
+
+    def __call__(self, *xs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        outs = self.outputs(*xs)
+        return tuple(outs[i] for i in self.ys)
+
+    def source(self) -> str:
+        """``def f(x0, ...)`` in Python, reading the other tensors from the globals t0, t1, ..."""
+        names = {place: f"x{i}" for i, place in enumerate(self.places)}
+        words = [_text(a, names) for a in self._args]
+        words += [f"{k}={_text(v, names)}" for k, v in self._kwargs.items()]
+        lines = [f"def f({', '.join(names.values())}):", f"    out = {self.spelling.text}({', '.join(words)})"]
+        lines.append("    outs = list(out) if isinstance(out, (tuple, list)) else [out]")
+        lines.append(f"    return ({''.join(f'outs[{i}], ' for i in self.ys).strip()})")
+        return "\n".join(lines)
+
+    def written(self) -> Any:
+        """The function that `source` describes: a plain function, as a user would write it."""
+        names: dict[str, Any] = {"torch": torch, **{f"t{i}": t for i, t in enumerate(self.tensors)}}
+        exec(self.spelling.preamble + "\n" + self.source(), names)
+        return names["f"]
+
+
+class _Slot:
+    """The place of a tensor in a prepared argument."""
+
+    __slots__ = ("index",)
+
+    def __init__(self, index: int):
+        self.index = index
+
+
+def _prepare(value: Any, dtype: Dtype, device: torch.device) -> Any:
+    """Arrays that are not tensor parameters (indices in a tuple, say) become tensors once."""
+    if isinstance(value, (list, tuple)):
+        return type(value)(_prepare(v, dtype, device) for v in value)
+    return tensor(np.asarray(value), dtype, device) if is_array(value) else value
+
+
+def _fill(value: Any, tensors: list[torch.Tensor]) -> Any:
+    if isinstance(value, _Slot):
+        return tensors[value.index]
+    if type(value) in (list, tuple):
+        return type(value)(_fill(v, tensors) for v in value)
+    return value
+
+
+def _text(value: Any, names: dict[int, str]) -> str:
+    """An argument as Python."""
+    if isinstance(value, _Slot):
+        return names.get(value.index, f"t{value.index}")
+    if isinstance(value, torch.Tensor):
+        return f"torch.tensor({value.tolist()!r}, dtype={value.dtype}, device={str(value.device)!r})"
+    if isinstance(value, (list, tuple)):
+        inside = ", ".join(_text(v, names) for v in value)
+        return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
+    if isinstance(value, float) and not math.isfinite(value):
+        return f"float('{value}')"
+    return repr(value)

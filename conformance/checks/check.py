@@ -1,0 +1,179 @@
+"""What a check is, and the trial that it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from conformance.bridge import Bound, Spelling, array, tensor
+from conformance.compare import Mismatch, Tally, compare
+from conformance.oracle import Oracle
+from conformance.target import Target
+from conformance.tolerance import Quantity
+from reference.derive import Call
+from reference.rule import Rule
+
+
+class Unsupported(Exception):
+    """The subject, dtype or device does not have what the check is about; the text says what."""
+
+
+# A want: what it is, in words, and the array of a Quantity that it must meet.
+Want = tuple[str, Quantity, int]
+Form = Callable[[Any, Any, Any, Any, Any], list[torch.Tensor]]
+
+
+@dataclasses.dataclass
+class Evidence:
+    """What a reproduction script needs to know of a comparison: which form, on which call, expecting what."""
+
+    form: Form
+    bound: Bound
+    wants: Sequence[Want]
+    place: int = 0
+
+
+@dataclasses.dataclass
+class Clock:
+    """Seconds by stage, for the profile of a run."""
+
+    stages: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def add(self, stage: str, since: float) -> float:
+        """Book the time since `since` on a stage; returns now."""
+        now = time.perf_counter()
+        self.stages[stage] = self.stages.get(stage, 0.0) + now - since
+        return now
+
+
+@dataclasses.dataclass
+class Trial:
+    """One check on one case in one dtype on one target."""
+
+    rule: Rule
+    target: Target
+    dtype: str
+    call: Call
+    oracle_for: Callable[[Call, str], Oracle]
+    tally: Tally
+    clock: Clock
+    index: int = 0
+    evidence: Evidence | None = None
+    device: str | None = None
+    # told of the evidence before torch runs: the search for the case that kills a worker listens here
+    announce: Callable[[Trial], None] | None = None
+
+    @property
+    def oracle(self) -> Oracle:
+        return self.oracle_for(self.call, self.dtype)
+
+    @property
+    def place(self) -> torch.device:
+        return self.target.torch_device
+
+    def bound(self, spelling: Spelling | None = None, oracle: Oracle | None = None) -> Bound:
+        """The call in torch, in the rule's own spelling or another."""
+        return Bound(spelling or plain(self.rule), oracle or self.oracle, self.place)
+
+    def run(self, form: Form, bound: Bound, wants: Sequence[Want], exact_dtype: bool = True) -> None:
+        """Run a form on a bound call and compare everything that it returns with the wants."""
+        self.evidence = Evidence(form, bound, wants)
+        if self.announce:
+            self.announce(self)
+        oracle = bound.oracle
+        xs = bound.xs
+        gs = [tensor(oracle.cotangents[i], oracle.dtype, self.place) for i in oracle.ys]
+        vs = [tensor(oracle.tangents[i], oracle.dtype, self.place) for i in oracle.xs]
+        us = [tensor(oracle.others[i], oracle.dtype, self.place) for i in oracle.xs]
+        since = time.perf_counter()
+        try:
+            got = form(bound, xs, gs, vs, us)
+        finally:
+            since = self.clock.add("torch", since)
+        if len(got) != len(wants):
+            raise Mismatch(f"{len(got)} results, expected {len(wants)}")
+        for place, (found, want) in enumerate(zip(got, wants)):
+            self.evidence.place = place
+            self.match(found, want, exact_dtype)
+        self.clock.add("compare", since)
+
+    def match(self, found: Any, want: Want, exact_dtype: bool = True, signed_zero: bool = False) -> None:
+        """Compare one tensor with what is wanted: its type, device, dtype, shape and numbers."""
+        what, quantity, i = want
+        if not isinstance(found, torch.Tensor):
+            raise Mismatch(f"{what}: a {type(found).__name__} where a tensor was expected")
+        self.device = str(found.device)
+        if found.device.type != self.place.type:
+            raise Mismatch(f"{what}: on {found.device}, expected on {self.place}")
+        dtype = quantity.dtypes[i]
+        if exact_dtype and dtype is not None and str(found.dtype) != f"torch.{dtype.name}":
+            raise Mismatch(f"{what}: dtype {found.dtype}, expected torch.{dtype.name}")
+        compare(what, array(found), quantity, i, self.tally, signed_zero)
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """A property of an op.
+
+    levels   the lowest level at which it runs, for each dtype; dtypes that are missing never run
+    regime   the sizes of its cases (see reference.draw)
+    modes    the execution modes in which it makes sense
+    needs    the capability: a reason why this rule on this target cannot have it, or None
+    applies  whether a case exercises it; `absent` is the reason given where no case does
+    """
+
+    name: str
+    run: Callable[[Trial], None]
+    levels: Mapping[str, int]
+    regime: str = "typical"
+    modes: tuple[str, ...] = ("eager",)
+    needs: Callable[[Rule, Target], str | None] | None = None
+    applies: Callable[[Trial], bool] | None = None
+    absent: str = "no case of this op exercises it"
+
+    @property
+    def summary(self) -> str:
+        return (self.run.__doc__ or "").strip().split("\n")[0]
+
+
+REGISTRY: dict[str, Check] = {}
+
+
+def check(name: str, levels: Mapping[str, int], **options: Any) -> Callable[[Callable[[Trial], None]], Check]:
+    """Register the decorated function as a check of ops. See Check for the options."""
+
+    def register(run: Callable[[Trial], None]) -> Check:
+        made = REGISTRY[name] = Check(name, run, levels, **options)
+        return made
+
+    return register
+
+
+def plain(rule: Rule) -> Spelling:
+    """The rule's own torch path."""
+    return Spelling(f"torch.{rule.name}")
+
+
+# Phrases by which torch says that it does not have something, rather than that it failed.
+_CAPABILITY = re.compile(
+    r"not implemented for|is not implemented|not yet implemented|not supported|does ?n[o']t support|unsupported"
+    r"|not currently supported|only supports|support (is )?only|only tensors of floating point|not compiled with"
+    r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
+    r"|data-dependent|no kernel|Could not run|DynamicOutputShape|expected .* (but got|to be) .*(half|bfloat)",
+    re.IGNORECASE,
+)
+
+
+def capability_reason(error: BaseException) -> str | None:
+    """The first line of an error that says "I do not have this"; None for any other error."""
+    if not isinstance(error, (NotImplementedError, RuntimeError, TypeError, ValueError)):
+        return None
+    text = str(error).strip().split("\n")[0]
+    if isinstance(error, NotImplementedError) or _CAPABILITY.search(text):
+        return text[:300] or type(error).__name__
+    return None

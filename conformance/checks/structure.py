@@ -1,0 +1,240 @@
+"""The checks that are not a comparison of one call's numbers: types, promises, refusals."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance.bridge import Bound, array, tensor
+from conformance.checks import forms
+from conformance.checks.check import Evidence, Trial, Unsupported, capability_reason, check
+from conformance.checks.numeric import BOTH, ONCE, forward_once, wants_gradients, wants_outputs
+from conformance.compare import Mismatch, compare_exactly
+from conformance.draws import SeededDraw
+from conformance.target import Target
+from reference.derive import Call
+from reference.rule import Rule, is_inexact
+
+
+def _graph(trial: Trial, bound: Bound) -> tuple[list[Any], list[Any], list[Any]]:
+    """Leaves, cotangents and all outputs of one call with a graph."""
+    o = bound.oracle
+    xs = forms.leaves(bound.xs)
+    gs = [tensor(o.cotangents[i], o.dtype, trial.place) for i in o.ys]
+    return xs, gs, bound.outputs(*xs)
+
+
+@check("unchanged", ONCE, applies=forward_once)
+def unchanged(trial: Trial) -> None:
+    """Forward and backward leave inputs and cotangents as they were, bit for bit."""
+    bound = trial.bound()
+    xs, gs, outs = _graph(trial, bound)
+    frozen = set(trial.rule.mutates)
+    kept = [(path[0], t) for path, t in zip(bound.oracle.call.paths, bound.tensors) if path[0] not in frozen]
+    before = [array(t).copy() for _, t in kept] + [array(g).copy() for g in gs]
+    torch.autograd.grad([outs[i] for i in bound.ys], xs, gs)
+    after = [(str(name), t) for name, t in kept] + [("the cotangent", g) for g in gs]
+    for (name, t), old in zip(after, before):
+        compare_exactly(f"{name} after forward and backward", array(t), old, trial.tally)
+
+
+@check("repeat", ONCE, applies=forward_once)
+def repeat(trial: Trial) -> None:
+    """The same call gives the same bits, value and gradients."""
+    runs = []
+    for _ in range(2):
+        bound = trial.bound()
+        xs, gs, outs = _graph(trial, bound)
+        grads = torch.autograd.grad([outs[i] for i in bound.ys], xs, gs)
+        runs.append([array(t) for t in (*outs, *grads)])
+    for i, (first, second) in enumerate(zip(*runs)):
+        compare_exactly(f"result {i} of a second run", second, first, trial.tally)
+
+
+@check("errors", {"float32": 2}, needs=lambda r, t: None if r.errors else "no illegal call is declared")
+def errors(trial: Trial) -> None:
+    """Illegal calls raise, with the right type of exception."""
+    assert trial.rule.errors is not None
+    for case, expected in trial.rule.errors(SeededDraw(f"{trial.rule.name}/errors/{trial.index}")):
+        call = Call(trial.rule, case)
+        args, kwargs = [_to_torch(trial, v) for v in case.args], {k: _to_torch(trial, v) for k, v in case.kwargs.items()}
+        del call
+        trial.tally.comparisons += 1
+        trial.tally.elements += 1
+        try:
+            out = trial.bound().function(*args, **kwargs)
+        except expected:
+            continue
+        except Exception as error:
+            raise Mismatch(
+                f"{_shown(case)}: raised {type(error).__name__} ({str(error).splitlines()[0][:120]}),"
+                f" expected {expected.__name__}"
+            ) from error
+        raise Mismatch(f"{_shown(case)}: returned {_brief(out)}, expected {expected.__name__}")
+
+
+def _to_torch(trial: Trial, value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return tensor(np.asarray(value), trial.oracle.dtype, trial.place)
+    if isinstance(value, (list, tuple)):
+        return type(value)(_to_torch(trial, v) for v in value)
+    return value
+
+
+def _shown(case: Any) -> str:
+    def one(v: Any) -> str:
+        return f"tensor{tuple(v.shape)}" if isinstance(v, np.ndarray) else repr(v)
+
+    return f"({', '.join([*map(one, case.args), *(f'{k}={one(v)}' for k, v in case.kwargs.items())])})"
+
+
+def _brief(out: Any) -> str:
+    return f"a tensor of shape {tuple(out.shape)}" if isinstance(out, torch.Tensor) else f"a {type(out).__name__}"
+
+
+@check("meta", {"float32": 2, "bfloat16": 3, "complex64": 3})
+def meta(trial: Trial) -> None:
+    """On the meta device: the shapes and dtypes of the real outputs."""
+    bound = trial.bound()
+    real = bound.outputs(*bound.xs)
+    bound = trial.bound()
+    bound.tensors = [t.to("meta") for t in bound.tensors]
+    _same_form(trial, bound.outputs(*bound.xs), real, "meta", strides=False)
+
+
+@check("fake", {"float32": 2, "bfloat16": 3, "complex64": 3})
+def fake(trial: Trial) -> None:
+    """Under fake tensors: the shapes, dtypes and devices of the real outputs."""
+    try:
+        from torch._subclasses.fake_tensor import FakeTensorMode
+    except ImportError as error:
+        raise Unsupported("this torch has no fake tensors") from error
+    bound = trial.bound()
+    real = bound.outputs(*bound.xs)
+    bound = trial.bound()
+    mode = FakeTensorMode()
+    bound.tensors = [mode.from_tensor(t) for t in bound.tensors]
+    with mode:
+        shadows = bound.outputs(*bound.xs)
+    _same_form(trial, shadows, real, "fake", strides=False)
+    for shadow, t in zip(shadows, real):
+        if shadow.device != t.device:
+            raise Mismatch(f"fake output on {shadow.device}, really on {t.device}")
+
+
+def _same_form(trial: Trial, shadows: list[Any], real: list[Any], what: str, strides: bool) -> None:
+    if len(shadows) != len(real):
+        raise Mismatch(f"{len(shadows)} {what} outputs, really {len(real)}")
+    for shadow, t in zip(shadows, real):
+        trial.tally.comparisons += 1
+        trial.tally.elements += 1
+        if shadow.shape != t.shape or shadow.dtype != t.dtype:
+            raise Mismatch(
+                f"{what} output {tuple(shadow.shape)} {shadow.dtype}, really {tuple(t.shape)} {t.dtype}"
+            )
+
+
+SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 2.0**-1060)
+
+
+@check(
+    "special", {"float64": 2, "float32": 2, "bfloat16": 3, "float16": 3},
+    needs=lambda r, t: None if r.special else "the rule does not state what infinities and nans give",
+)  # fmt: skip
+def special(trial: Trial) -> None:
+    """nan, infinities, signed zeros and subnormal numbers give what the formula gives."""
+    oracle = trial.oracle
+    rng = np.random.default_rng(trial.index)
+    values = [*SPECIAL[:-1], oracle.dtype.smallest * 3]
+    arrays = []
+    for a in oracle.arrays:
+        if is_inexact(a) and a.dtype.kind == "f" and a.size:
+            mask = rng.random(a.shape) < 0.5
+            arrays.append(np.where(mask, rng.choice(values, a.shape), a))
+        else:
+            arrays.append(a)
+    changed = trial.oracle_for(Call(trial.rule, oracle.call.replaced(arrays)), trial.dtype)
+    bound = trial.bound(oracle=changed)
+    bound.places = []  # values only: no input is differentiable here
+    outs = bound.outputs()
+    trial.evidence = Evidence(forms.value, bound, wants_outputs(changed))
+    for i, found in enumerate(outs):
+        trial.match(found, ("output", changed.value, i), signed_zero=trial.rule.special == "ieee")
+
+
+@check("parallel", {"float32": 2, "float64": 3, "bfloat16": 3, "complex64": 3}, regime="large", applies=forward_once)
+def parallel(trial: Trial) -> None:
+    """Past the size at which kernels go parallel, on more than one thread: value and gradients."""
+    if max(a.size for a in trial.call.arrays) < 2**15:
+        raise Unsupported("no case of this op is that large")
+    with _threads(max(2, torch.get_num_threads())):
+        bound = trial.bound()
+        o = bound.oracle
+        trial.run(forms.value_and_vjp, bound, [*wants_outputs(o), *wants_gradients(o)])
+
+
+@contextlib.contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@check("autocast", {"float32": 2}, applies=forward_once)
+def autocast(trial: Trial) -> None:
+    """Under autocast to bfloat16: right to the precision of the dtype that comes out."""
+    exact = trial.oracle_for(trial.call, "bfloat16")
+    call = Call(trial.rule, trial.call.replaced(exact.arrays))
+    wide = trial.oracle_for(call, "float32")
+    wide.cotangents = exact.cotangents
+    bound = trial.bound(oracle=wide)
+    with torch.autocast(trial.place.type, dtype=torch.bfloat16):
+        xs = forms.leaves(bound.xs)
+        outs = bound(*xs)
+    lowered = any(o.dtype == torch.bfloat16 for o in outs)
+    oracle = exact if lowered else wide
+    wants = wants_outputs(oracle)
+    for found, want in zip(outs, wants):
+        if found.dtype not in (torch.bfloat16, torch.float32):
+            raise Mismatch(f"{want[0]}: dtype {found.dtype} under autocast")
+        trial.match(found, want, exact_dtype=False)
+    gs = [tensor(wide.cotangents[i], wide.dtype, trial.place).to(o.dtype) for i, o in zip(wide.ys, outs)]
+    gradients = oracle.vjp_under(exact.cotangents)
+    for found, want in zip(torch.autograd.grad(outs, xs, gs), wants_gradients(oracle, gradients)):
+        if found.dtype != torch.float32:
+            raise Mismatch(f"{want[0]}: dtype {found.dtype}, expected that of the leaf, torch.float32")
+        trial.match(found, want, exact_dtype=False)
+
+
+def _accelerator(rule: Rule, target: Target) -> str | None:
+    return "the CPU has nothing to fall back to" if target.device == "cpu" else None
+
+
+@check("fallback", {"float32": 1}, needs=_accelerator, applies=forward_once)
+def fallback(trial: Trial) -> None:
+    """Nothing is computed on the CPU behind the caller's back."""
+    from torch.profiler import ProfilerActivity, profile
+
+    bound = trial.bound()
+    o = bound.oracle
+    xs = forms.leaves(bound.xs)
+    gs = [tensor(o.cotangents[i], o.dtype, trial.place) for i in o.ys]
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        outs = bound(*xs)
+        grads = torch.autograd.grad(outs, xs, gs)
+    names = {event.key for event in seen.key_averages()}
+    copies = sorted(n for n in names if n in ("aten::_to_cpu", "aten::_copy_from_and_resize"))
+    trial.tally.comparisons += 1
+    trial.tally.elements += 1
+    if copies:
+        raise Mismatch(f"fell back to the CPU ({', '.join(copies)} ran)")
+    for what, t in [*(("output", t) for t in outs), *(("gradient", t) for t in grads)]:
+        if t.device.type != trial.place.type:
+            raise Mismatch(f"{what} on {t.device}, expected on {trial.place}")

@@ -1,0 +1,143 @@
+"""The one comparison: what torch delivered against what the reference expects."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from conformance.tolerance import FEW, MANY, Quantity
+
+# Below this error/allowed at S = 0 a sensitivity could only lower the ratio further: not computed.
+PLAIN = 0.25
+
+
+@dataclasses.dataclass
+class Worst:
+    """The worst element of a failed comparison. Numbers as text, so that nan, inf and complex survive JSON."""
+
+    what: str
+    index: list[int]
+    got: str
+    want: str
+    error: str
+    allowed: str
+    count: int
+    size: int
+
+
+class Mismatch(AssertionError):
+    """Torch deviates; `worst` is None where not the numbers but a shape, a dtype or a device is wrong."""
+
+    def __init__(self, message: str, worst: Worst | None = None):
+        super().__init__(message)
+        self.worst = worst
+
+
+@dataclasses.dataclass
+class Tally:
+    """What a cell has compared so far; `waiver` is the reason of a waiver that it needed."""
+
+    check: str = ""
+    elements: int = 0
+    comparisons: int = 0
+    ratio: float = 0.0
+    ulp: float = 0.0
+    waiver: str | None = None
+
+
+def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally, signed_zero: bool = False) -> None:
+    """Raise Mismatch where `got` is not array i of the quantity, within what is allowed.
+
+    nan must meet nan and inf must meet inf of the same sign; where the expected number rounds to an
+    infinity in the dtype, either is right. `signed_zero` also compares the signs of zeros.
+    """
+    want = np.asarray(quantity.wants[i])
+    if got.shape != want.shape:
+        raise Mismatch(f"{what}: shape {tuple(got.shape)}, expected {tuple(want.shape)}")
+    tally.comparisons += 1
+    tally.elements += want.size
+    dtype = quantity.dtypes[i]
+    if dtype is None:  # integers and bools
+        _refuse(what, got, want, got != want, np.zeros(want.shape), np.zeros(want.shape))
+        return
+    with np.errstate(all="ignore"):
+        error = _error(got, want, dtype.largest)
+        if signed_zero:
+            zero = (got == 0) & (want == 0)
+            error = np.where(zero & (np.signbit(got.real) != np.signbit(want.real)), np.inf, error)
+        _ulps(error, want, dtype.eps, tally)
+        for count, enough in ((0, PLAIN), (FEW, 1.0), (MANY, 1.0)):
+            allowed = quantity.allowed(i, count)
+            ratio = np.where(error == 0, 0.0, error / allowed)
+            worst = float(ratio.max()) if ratio.size else 0.0
+            if worst <= enough:
+                tally.ratio = max(tally.ratio, worst)
+                return
+        for waiver in quantity.waivers(tally.check):
+            allowed = quantity.waived(i, waiver)
+            ratio = np.where(error == 0, 0.0, error / allowed)
+            worst = float(ratio.max())
+            if worst <= 1.0:
+                tally.ratio, tally.waiver = max(tally.ratio, worst), waiver.reason
+                return
+    tally.ratio = max(tally.ratio, worst)
+    _refuse(what, got, want, ~(ratio <= 1.0), error, allowed)
+
+
+def compare_exactly(what: str, got: np.ndarray, want: np.ndarray, tally: Tally) -> None:
+    """Raise Mismatch unless the two arrays are equal bit for bit (nan equals nan)."""
+    if got.shape != want.shape:
+        raise Mismatch(f"{what}: shape {tuple(got.shape)}, expected {tuple(want.shape)}")
+    tally.comparisons += 1
+    tally.elements += want.size
+    with np.errstate(all="ignore"):
+        wrong = ~((got == want) | ((got != got) & (want != want)))
+        _refuse(what, got, want, wrong, np.abs(got * 1.0 - want * 1.0), np.zeros(want.shape))
+
+
+def _error(got: np.ndarray, want: np.ndarray, largest: float) -> np.ndarray:
+    error = np.abs(got - want)
+    if np.isfinite(error).all() and (error.size == 0 or np.abs(want).max() <= largest):
+        return np.asarray(error)
+    both_nan = np.isnan(got) & np.isnan(want)
+    same = (got == want) | both_nan
+    overflow = (np.abs(want) >= largest * (1 - 2.0**-8)) & ~np.isnan(want)
+    right_side = np.isinf(got) & (np.sign(got.real) == np.sign(want.real))
+    error = np.where(same | (overflow & right_side), 0.0, error)
+    return np.where(np.isnan(error), np.inf, error)
+
+
+def _ulps(error: np.ndarray, want: np.ndarray, eps: float, tally: Tally) -> None:
+    size = np.abs(want)
+    usable = (size > 0) & np.isfinite(size) & np.isfinite(error)
+    if usable.any():
+        unit = eps * 2.0 ** np.floor(np.log2(size[usable]))
+        tally.ulp = max(tally.ulp, float((error[usable] / unit).max()))
+
+
+def _refuse(
+    what: str, got: np.ndarray, want: np.ndarray, wrong: np.ndarray, error: np.ndarray, allowed: np.ndarray
+) -> None:
+    count = int(np.count_nonzero(wrong))
+    if not count:
+        return
+    with np.errstate(all="ignore"):
+        excess = np.where(wrong, np.nan_to_num(np.divide(error, allowed), nan=np.inf, posinf=1e300), -1.0)
+    index = np.unravel_index(int(np.argmax(excess)), wrong.shape) if wrong.ndim else ()
+    worst = Worst(
+        what, [int(n) for n in index], _text(got[index]), _text(want[index]),
+        _text(error[index]), _text(allowed[index]), count, int(wrong.size),
+    )  # fmt: skip
+    place = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
+    raise Mismatch(
+        f"{what}{place}: got {worst.got}, want {worst.want}, error {worst.error}, allowed {worst.allowed}"
+        f" ({count} of {worst.size} elements wrong)",
+        worst,
+    )
+
+
+def _text(number: Any) -> str:
+    """The shortest text that reads back as the same number."""
+    return repr(np.asarray(number).item())

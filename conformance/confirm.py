@@ -1,0 +1,84 @@
+"""Confirms reproduction scripts in fresh processes: torch is imported once, then every script has a fork of its own.
+
+``python -m conformance.confirm`` reads a JSON list of scripts and prints one exit code for each. Where
+forking is not to be had (or a device was initialised), each script gets a process from the start.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+SECONDS = 30.0
+
+
+def confirm(scripts: Sequence[str], setup: Sequence[str] = ()) -> list[bool | None]:
+    """For each script: whether it shows its deviation (a crash does too); None where it could not be tried."""
+    if not scripts:
+        return []
+    request = json.dumps({"scripts": list(scripts), "setup": list(setup)})
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "conformance.confirm"], input=request, text=True, capture_output=True,
+            timeout=60 + SECONDS * len(scripts), check=False,
+        )  # fmt: skip
+        codes = json.loads(done.stdout.splitlines()[-1])
+    except (subprocess.TimeoutExpired, ValueError, IndexError):
+        return [None] * len(scripts)
+    return [code != 0 for code in codes]
+
+
+def main() -> None:
+    request = json.load(sys.stdin)
+    if request["setup"]:
+        from conformance.target import load_setup
+
+        load_setup(request["setup"])
+    else:
+        import torch  # noqa: F401  (the forks share the import)
+    print(json.dumps([_run(text) for text in request["scripts"]]))
+
+
+def _run(text: str) -> int:
+    """The exit code of a script in a fork; 124 for one that hangs, negative for a signal."""
+    child = os.fork()
+    if child == 0:
+        os._exit(_execute(text))
+    deadline = time.monotonic() + SECONDS
+    while time.monotonic() < deadline:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.002)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return 124
+
+
+def _execute(text: str) -> int:
+    """Run a script the way ``python FILE`` would; its exit code."""
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"conformance-confirm-{os.getpid()}.py"
+    path.write_text(text)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            import runpy
+
+            runpy.run_path(str(path), run_name="__main__")
+        return 0
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
+    except BaseException:
+        return 1
+    finally:
+        path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

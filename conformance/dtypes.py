@@ -1,0 +1,61 @@
+"""What NumPy needs to know of torch's floating dtypes, without torch."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True)
+class Dtype:
+    """A floating or complex dtype: `digits` significand bits, largest finite and smallest subnormal number."""
+
+    name: str
+    digits: int
+    largest: float
+    smallest: float
+    complex: bool = False
+
+    @property
+    def eps(self) -> float:
+        """The distance from 1 to the next number."""
+        return float(2.0 ** (1 - self.digits))
+
+    @property
+    def real(self) -> Dtype:
+        return DTYPES[_REAL[self.name]] if self.complex else self
+
+    @property
+    def with_complex(self) -> Dtype | None:
+        """The complex dtype of this precision; None for bfloat16."""
+        return self if self.complex else next((DTYPES[c] for c, r in _REAL.items() if r == self.name), None)
+
+    def round(self, x: np.ndarray) -> np.ndarray:
+        """x rounded to nearest even in this dtype, still as float64 or complex128."""
+        if x.dtype.kind == "c":
+            return np.asarray(self.round(x.real) + 1j * self.round(x.imag))
+        if self.digits == 53:
+            return np.asarray(x, dtype=np.float64)
+        if self.digits == 24:
+            return np.asarray(x, dtype=np.float32).astype(np.float64)
+        if self.digits == 11:
+            return np.asarray(x, dtype=np.float16).astype(np.float64)
+        fraction, exponent = np.frexp(np.asarray(x, dtype=np.float64))
+        scale = 2.0**self.digits
+        return np.asarray(np.ldexp(np.round(fraction * scale) / scale, exponent))
+
+
+DTYPES = {
+    d.name: d
+    for d in (
+        Dtype("float64", 53, float(np.finfo(np.float64).max), 2.0**-1074),
+        Dtype("float32", 24, float(np.finfo(np.float32).max), 2.0**-149),
+        Dtype("float16", 11, 65504.0, 2.0**-24),
+        Dtype("bfloat16", 8, 2.0**128 * (1 - 2.0**-8), 2.0**-133),
+        Dtype("complex128", 53, float(np.finfo(np.float64).max), 2.0**-1074, complex=True),
+        Dtype("complex64", 24, float(np.finfo(np.float32).max), 2.0**-149, complex=True),
+        Dtype("complex32", 11, 65504.0, 2.0**-24, complex=True),
+    )
+}
+_REAL = {"complex128": "float64", "complex64": "float32", "complex32": "float16"}

@@ -1,0 +1,59 @@
+"""The kinds of subject. Each says which cells a target has, and makes the session that runs those of one unit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Protocol
+
+from conformance.base import BaseSession, base_cells
+from conformance.cells import Cell
+from conformance.checks import REGISTRY
+from conformance.checks.check import Clock
+from conformance.dtypes import DTYPES
+from conformance.programs import ProgramSession, program_cells
+from conformance.session import Options, OpSession, Result
+from conformance.target import Target
+from reference import rules
+
+
+class Session(Protocol):
+    """Runs the cells of one subject on one target."""
+
+    def run(self, cell: Cell) -> Result:
+        """The outcome of one cell. Exceptions are the harness's own errors, not torch's."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    cells: Callable[[Target], Iterator[Cell]]
+    session: Callable[[str, Target, Options, Clock], Session]
+
+
+def op_cells(target: Target) -> Iterator[Cell]:
+    """Every rule x check x dtype; complex dtypes for rules that have them."""
+    for rule in rules().values():
+        for check in REGISTRY.values():
+            if target.mode not in check.modes:
+                continue
+            for dtype, level in check.levels.items():
+                if rule.complex or not DTYPES[dtype].complex:
+                    yield Cell("op", rule.name, rule.family, check.name, target.device, target.mode, dtype, level)
+
+
+# Plumbing first: where that fails, everything else on the target is blocked.
+KINDS: dict[str, Kind] = {
+    "base": Kind(base_cells, BaseSession),
+    "op": Kind(op_cells, OpSession),
+    "program": Kind(program_cells, ProgramSession),
+}
+
+
+def all_cells(targets: Sequence[Target]) -> list[Cell]:
+    """Every cell of every kind on these targets, at every level."""
+    return [cell for kind in KINDS.values() for target in targets for cell in kind.cells(target)]
+
+
+def session(kind: str, subject: str, target: Target, options: Options, clock: Clock) -> Any:
+    """The session for one unit."""
+    return KINDS[kind].session(subject, target, options, clock)

@@ -1,0 +1,146 @@
+"""Known deviations: a TOML file of what is expected to be wrong, and why.
+
+    [[deviation]]
+    id = "linalg.det::forward_over_forward::*::*"     # a pattern of cell ids (or a list of them)
+    outcome = "fail"                                  # fail < timeout < crash: a worse one is a regression
+    torch = ">=2.2,<2.16"                             # versions of torch, as in PEP 440; optional
+    device = "cpu"                                    # a pattern of devices; optional
+    case = "f(array([[1.0, 0.0], [0.0, 1.0]]))"       # tried first; optional
+    reason = "the JVP takes the LU factors as constants"
+    link = "https://github.com/pytorch/pytorch/issues/196696"
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+
+from conformance.cells import OUTCOMES, SEVERITY
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SHIPPED = Path(__file__).parent / "known"
+FIELDS = {"id", "outcome", "torch", "device", "mode", "case", "reason", "link"}
+
+
+class KnownFileError(Exception):
+    """The file cannot be used; one sentence says why."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Deviation:
+    """One entry of the file."""
+
+    patterns: tuple[str, ...]
+    outcome: str
+    reason: str
+    link: str
+    case: str | None = None
+    versions: str = ""
+    device: str = "*"
+
+    def covers(self, cell_id: str) -> bool:
+        return any(fnmatch.fnmatchcase(cell_id, p) for p in self.patterns) and fnmatch.fnmatchcase(
+            cell_id.split("::")[2], self.device
+        )
+
+    def excuses(self, cell_id: str, outcome: str) -> bool:
+        """Whether this outcome of the cell is the one expected, or a milder one that still is a failure."""
+        return (
+            self.covers(cell_id)
+            and SEVERITY["fail"] <= SEVERITY[outcome] <= SEVERITY[self.outcome]
+        )
+
+    def holds_for(self, torch_version: str) -> bool:
+        """Whether the entry is about this version of torch (development builds count as their release)."""
+        if not self.versions:
+            return True
+        try:
+            version = Version(torch_version)
+        except InvalidVersion:
+            return False
+        return SpecifierSet(self.versions).contains(Version(version.base_version), prereleases=True)
+
+
+def load(path: Path) -> list[Deviation]:
+    """The entries of a file. Raises KnownFileError."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise KnownFileError(f"{path}: there is no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise KnownFileError(f"{path}: cannot be read ({error})") from error
+    except tomllib.TOMLDecodeError as error:
+        raise KnownFileError(f"{path}: malformed TOML: {error}") from error
+    entries = content.pop("deviation", [])
+    if content or not isinstance(entries, list):
+        raise KnownFileError(f"{path}: only [[deviation]] entries are allowed, found {', '.join(content) or 'other'}")
+    return [_entry(path, i, e) for i, e in enumerate(entries, start=1)]
+
+
+def _entry(path: Path, number: int, entry: Mapping[str, Any]) -> Deviation:
+    where = f"{path}: deviation {number}"
+    unknown = set(entry) - FIELDS
+    missing = {"id", "outcome", "reason"} - set(entry)
+    if unknown or missing:
+        what = f"unknown field {min(unknown)!r}" if unknown else f"no {min(missing)!r}"
+        raise KnownFileError(f"{where}: {what}")
+    ids = entry["id"] if isinstance(entry["id"], list) else [entry["id"]]
+    if entry["outcome"] not in OUTCOMES or SEVERITY[entry["outcome"]] < SEVERITY["fail"]:
+        raise KnownFileError(f"{where}: outcome must be one of fail, error, timeout, crash")
+    if not all(isinstance(i, str) for i in [*ids, *(v for k, v in entry.items() if k != "id")]):
+        raise KnownFileError(f"{where}: every field is a string (id may be a list of them)")
+    try:
+        SpecifierSet(entry.get("torch", ""))
+    except InvalidSpecifier as error:
+        raise KnownFileError(f"{where}: {error}") from error
+    return Deviation(
+        tuple(ids), entry["outcome"], entry["reason"], entry.get("link", ""),
+        entry.get("case"), entry.get("torch", ""), entry.get("device", "*"),
+    )  # fmt: skip
+
+
+def applicable(entries: Iterable[Deviation], torch_version: str) -> list[Deviation]:
+    return [e for e in entries if e.holds_for(torch_version)]
+
+
+def match(entries: Sequence[Deviation], cell_id: str, outcome: str) -> dict[str, str] | None:
+    """The `known` field of a finish line: the reason and link of the entry that expects this outcome."""
+    for entry in entries:
+        if SEVERITY[outcome] >= SEVERITY["fail"] and entry.excuses(cell_id, outcome):
+            return {"reason": entry.reason, "link": entry.link}
+    return None
+
+
+def pinned(entries: Sequence[Deviation], cell_ids: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """(cell id, case) for every cell that an entry with a case covers."""
+    return tuple((i, e.case) for i in cell_ids for e in entries if e.case and e.covers(i))
+
+
+def stale(entries: Sequence[Deviation], outcomes: Mapping[str, str], partial: bool) -> list[dict[str, str]]:
+    """The entries that no longer tell the truth: they match no cell, or every cell they match does better.
+
+    In a partial run (a selection, a shard) an entry that matches nothing is not judged.
+    """
+    found = []
+    for entry in entries:
+        seen = [outcome for cell, outcome in outcomes.items() if entry.covers(cell)]
+        if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or (partial and not seen):
+            continue
+        if not seen:
+            why = "no cell of this run matches it"
+        else:
+            best = max(seen, key=SEVERITY.__getitem__)
+            why = f"expected {entry.outcome}, and the worst that happened is {best}"
+        found.append({"pattern": ", ".join(entry.patterns), "reason": entry.reason, "link": entry.link, "why": why})
+    return found

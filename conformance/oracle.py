@@ -1,0 +1,264 @@
+"""The reference's answers for one case in one dtype, each computed once and shared by every check."""
+
+from __future__ import annotations
+
+import functools
+import zlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.dtypes import DTYPES, Dtype
+from conformance.tolerance import Quantity, difference_moves, random_signs, unit
+from reference.derive import Call, imaginary, inner, jvp, stepped, vjp_jvp
+from reference.derive import STEP as COMPLEX_STEP
+from reference.rule import Waiver, is_inexact, stepping
+
+# The five-point difference that serves rules without a complex step, relative to the gradient.
+DIFFERENCE_NOISE = 4e-12
+# Above this many outputs the second derivative of the outputs is checked contracted with the cotangent.
+BASIS = 48
+
+
+class Oracle:
+    """Inputs as the dtype holds them, random cotangents and tangents, and what must come out.
+
+    `xs` are the places of the differentiable inputs in `call.arrays`, `ys` those of the differentiable
+    outputs; every Quantity below lists its arrays in these orders.
+    """
+
+    def __init__(self, call: Call, dtype: str, seed: int = 0):
+        self.call, self.dtype, self.seed = call, DTYPES[dtype], seed
+        self._rng = np.random.Generator(np.random.PCG64((seed, zlib.crc32(dtype.encode()))))
+        self.arrays = [self._kind(a).round(a) if is_inexact(a) else a for a in call.arrays]
+        with np.errstate(all="ignore"):
+            self.outs, self._pull = call.run(self.arrays)
+        self.reads_output: bool = self._pull.reads_output  # type: ignore[attr-defined]
+        self._moves: dict[int, tuple[list[Any], list[Any]]] = {}
+        self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o)]
+        self.cotangents = [self._direction(o) for o in self.outs]
+        with np.errstate(all="ignore"):
+            self.gradients = self._pull(self.cotangents) if self.ys else [None] * len(self.arrays)
+        self.xs = [i for i, d in enumerate(self.gradients) if d is not None]
+        differentiable = set(self.xs)
+        self.tangents = [self._direction(a) if i in differentiable else None for i, a in enumerate(self.arrays)]
+        self.others = [self._direction(a) if i in differentiable else None for i, a in enumerate(self.arrays)]
+
+    def _kind(self, a: np.ndarray) -> Dtype:
+        """The dtype in which torch holds or delivers an array: complex arrays in the complex counterpart."""
+        if a.dtype.kind == "c":
+            found = self.dtype.with_complex
+            if found is None:
+                raise LookupError(f"{self.dtype.name} has no complex counterpart")
+            return found
+        return self.dtype.real
+
+    def _direction(self, like: np.ndarray) -> Any:
+        """A random direction of the array's kind, of size 1/2 to 3/2; None for integers."""
+        if not is_inexact(like):
+            return None
+        def part() -> np.ndarray:
+            return (self._rng.integers(0, 2, like.shape) * 2.0 - 1.0) * self._rng.uniform(0.5, 1.5, like.shape)
+
+        v = part() + 1j * part() if like.dtype.kind == "c" else part()
+        return self._kind(like).round(np.asarray(v))
+
+    def _quantity(
+        self,
+        wants: Sequence[Any],
+        moves: Callable[[int], Sequence[Any]],
+        noise: Sequence[float] | None = None,
+        scales: Sequence[Sequence[Any]] = (),
+    ) -> Quantity:
+        """`scales`: what a waiver's room for the output is multiplied by here (cotangent, tangent)."""
+
+        def room(waiver: Waiver) -> list[Any]:
+            case = self.call.replaced(self.arrays)
+            assert waiver.room is not None
+            size = np.abs(waiver.room(*case.args, **case.kwargs))
+            for scale in scales:
+                size = size * np.abs(scale[0])
+            return [size] * len(wants)
+
+        dtypes = [self._kind(w) if is_inexact(w) else None for w in wants]
+        return Quantity(wants, dtypes, moves, noise, self.call.rule.waivers, room)
+
+    # value and gradient: one stepped evaluation moves both
+
+    def _move(self, k: int) -> tuple[list[Any], list[Any]]:
+        """The k-th random move of (outputs, gradients under the oracle's own cotangents)."""
+        if k not in self._moves:
+            self._moves[k] = self._moved(k, self.cotangents, self.gradients)
+        return self._moves[k]
+
+    def _moved(self, k: int, cotangents: Sequence[Any], gradients: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """The k-th random move of (outputs, gradients under these cotangents), in units of eps."""
+        rng = np.random.Generator(np.random.PCG64((self.seed, k, 1)))
+        signs = random_signs(rng, self.arrays)
+        turns = random_signs(rng, cotangents)
+        if self.call.analytic:
+            with stepping():
+                tangents = [None if s is None else a * s for a, s in zip(self.arrays, signs)]
+                outs, pull = self.call.run(stepped(self.arrays, tangents))
+                values = imaginary(outs)
+                gs = [None if g is None else g * (1.0 + 1j * COMPLEX_STEP * s) for g, s in zip(cotangents, turns)]
+                grads = imaginary(pull(gs)) if self.ys else list(gradients)
+        else:
+            n = len(self.arrays)
+
+            def both(moved: list[Any]) -> list[Any]:
+                outs, pull = self.call.run(moved[:n])
+                return [*(o if is_inexact(o) else None for o in outs), *(pull(moved[n:]) if self.ys else gradients)]
+
+            flat = [*self.arrays, *cotangents]
+            moves = [None if s is None else unit(a, s) for a, s in zip(flat, [*signs, *turns])]
+            found = difference_moves(both, flat, moves)
+            values, grads = found[: len(self.outs)], found[len(self.outs) :]
+        if self.reads_output and self.ys:
+            slips = self._slip(rng, cotangents, gradients)
+            grads = [None if d is None else np.abs(d) + np.abs(s) for d, s in zip(grads, slips)]
+        return values, grads
+
+    def _slip(self, rng: np.random.Generator, gs: Sequence[Any], plain: Sequence[Any]) -> list[Any]:
+        """How far gradients move with an error of the output, where torch's backward reads its rounded output."""
+        step = 2.0**-20
+        slip = step * np.abs(self.outs[0]) * random_signs(rng, self.outs[:1])[0]
+        with np.errstate(all="ignore"):
+            moved = self._pull(gs, slip)
+        return [None if d is None else (m - d) / step for m, d in zip(moved, plain)]
+
+    @functools.cached_property
+    def value(self) -> Quantity:
+        """Every output, integers too (which must be equal)."""
+        return self._quantity(self.outs, lambda k: self._move(k)[0])
+
+    @functools.cached_property
+    def vjp(self) -> Quantity:
+        """The gradients of the differentiable inputs under the cotangents."""
+        return self._quantity(
+            self._at_xs(self.gradients), lambda k: self._at_xs(self._move(k)[1]), scales=[self.cotangents]
+        )
+
+    def vjp_under(self, cotangents: Sequence[Any]) -> Quantity:
+        """The gradients under other cotangents (a zero for a missing one)."""
+        with np.errstate(all="ignore"):
+            gradients = self._pull(list(cotangents))
+        return self._quantity(
+            self._at_xs(gradients),
+            lambda k: self._at_xs(self._moved(k, cotangents, gradients)[1]),
+            scales=[cotangents],
+        )
+
+    def _at_xs(self, flat: Sequence[Any]) -> list[Any]:
+        return [flat[i] for i in self.xs]
+
+    # forward mode
+
+    @functools.cached_property
+    def jvp(self) -> Quantity:
+        """The tangents of the differentiable outputs."""
+        return self._tangent_quantity(self.tangents)
+
+    def _tangent_quantity(self, tangents: list[Any]) -> Quantity:
+        def at(moved: list[Any]) -> list[Any]:
+            n = len(self.arrays)
+            found = jvp(self.call, moved[:n], moved[n:])
+            return [found[i] for i in self.ys]
+
+        with np.errstate(all="ignore"):
+            wants = at([*self.arrays, *tangents])
+
+        def moves(k: int) -> list[Any]:
+            rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
+            flat = [*self.arrays, *tangents]
+            return difference_moves(at, flat, self._unit_moves(rng, flat))
+
+        return self._quantity(wants, moves, scales=[tangents])
+
+    def _unit_moves(self, rng: np.random.Generator, flat: list[Any]) -> list[Any]:
+        """For each array a move of one unit (its own size) with random signs.
+
+        Where torch's formulas read the saved output of a pointwise function, that output's rounding is
+        a move of the input by y / f'(x) units: exact for derivatives of every order.
+        """
+        moves = [None if s is None else unit(a, s) for a, s in zip(flat, random_signs(rng, flat))]
+        if self._through_output is not None:
+            signs = random_signs(rng, self.arrays[:1])[0]
+            moves[0] = moves[0] + signs * self._through_output
+        return moves
+
+    @functools.cached_property
+    def _through_output(self) -> Any:
+        """|y / f'(x)| for a pointwise function whose derivative torch takes from its output; else None."""
+        if not self.reads_output or len(self.arrays) != 1 or self.arrays[0].shape != self.outs[0].shape:
+            return None
+        g = self.cotangents[0]
+        slope = self.gradients[0] / g
+        turned = np.roll(g, 1) * 3.0
+        if not np.allclose(self._pull([turned])[0], slope * turned, rtol=1e-9, atol=1e-300, equal_nan=True):
+            return None  # not pointwise: an output depends on several inputs
+        size = np.abs(self.outs[0]) / np.abs(slope)
+        return np.where(np.isfinite(size), size, 0.0)
+
+    # second order
+
+    @functools.cached_property
+    def second(self) -> Quantity:
+        """The derivative of the gradients along the tangents, for each differentiable input."""
+
+        def at(moved: list[Any]) -> list[Any]:
+            n = len(self.arrays)
+            return self._at_xs(vjp_jvp(self.call, moved[:n], moved[n : 2 * n], moved[2 * n :]))
+
+        flat = [*self.arrays, *self.tangents, *self.cotangents]
+        with np.errstate(all="ignore"):
+            wants = at(flat)
+
+        def moves(k: int) -> list[Any]:
+            rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
+            return difference_moves(at, flat, self._unit_moves(rng, flat))
+
+        return self._quantity(
+            wants, moves, self._noise(self.gradients, self.xs), [self.cotangents, self.tangents]
+        )
+
+    @functools.cached_property
+    def second_forward(self) -> Quantity:
+        """The second derivative of the outputs along the tangents and the other tangents.
+
+        Exact from the same oracle: for each output element e, <others, D_tangents vjp(e)>.
+        """
+
+        def at(moved: list[Any]) -> list[Any]:
+            n = len(self.arrays)
+            arrays, vs, us = moved[:n], moved[n : 2 * n], moved[2 * n :]
+            return [self._second_of(i, arrays, vs, us) for i in self.ys]
+
+        flat = [*self.arrays, *self.tangents, *self.others]
+        with np.errstate(all="ignore"):
+            wants = at(flat)
+
+        def moves(k: int) -> list[Any]:
+            rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
+            return difference_moves(at, flat, self._unit_moves(rng, flat))
+
+        noise = self._noise(self.gradients, self.xs, len(self.ys))
+        return self._quantity(wants, moves, noise, [self.tangents, self.others])
+
+    def _second_of(self, i: int, arrays: list[Any], vs: list[Any], us: list[Any]) -> np.ndarray:
+        out = self.outs[i]
+        result = np.zeros(out.shape, out.dtype)
+        for index in np.ndindex(out.shape):
+            for unit in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
+                basis = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
+                basis[i][index] = unit  # type: ignore[index]
+                result[index] += unit * inner(us, vjp_jvp(self.call, arrays, vs, basis))
+        return result
+
+    def _noise(self, scale: Sequence[Any], places: Sequence[int], count: int | None = None) -> list[float] | None:
+        if self.call.analytic:
+            return None
+        finite = [np.abs(scale[i][np.isfinite(scale[i])]) for i in places]
+        largest = max((float(f.max()) for f in finite if f.size), default=0.0)
+        return [DIFFERENCE_NOISE * largest] * (len(places) if count is None else count)

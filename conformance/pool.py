@@ -1,0 +1,180 @@
+"""Drives the workers: hands out units, watches the journal, blames the cell that killed or hung one.
+
+The pool is Pebble's, which survives dead workers and can stop a busy one. What happened is read from
+the journal alone, since every worker writes its outcomes there itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import CancelledError
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from conformance import known, worker
+from conformance.cells import Cell, Unit
+from conformance.journal import Journal, Tail
+
+POLL = 0.05
+# A worker that dies before it has begun any cell of a unit gets this many more chances.
+PATIENCE = 2
+
+
+@dataclasses.dataclass
+class Plan:
+    """What the pool needs to know of a run."""
+
+    out: Path
+    journal: Journal
+    options: dict[str, Any]
+    setup: list[str]
+    known: list[known.Deviation]
+    workers: int
+    timeout: float
+    pinned: dict[str, list[tuple[str, str]]]  # by unit
+
+
+@dataclasses.dataclass
+class _Job:
+    unit: Unit
+    future: Any
+    strikes: int = 0
+
+
+class Watch:
+    """What the journal has said so far: which cells ended how, and which one each unit is in."""
+
+    def __init__(self, tail: Tail, told: Callable[[str, str], None]):
+        self._tail, self._told = tail, told
+        self.outcomes: dict[str, str] = {}
+        self.active: dict[str, tuple[str, float]] = {}  # unit -> (cell, since when)
+
+    def look(self) -> None:
+        for line in self._tail.read():
+            cell = line.get("cell")
+            if line.get("event") == "start":
+                self.active[_unit_of(cell)] = (cell, time.monotonic())
+            elif line.get("event") == "finish":
+                self.outcomes[cell] = line["outcome"]
+                if self.active.get(_unit_of(cell), ("", 0))[0] == cell:
+                    del self.active[_unit_of(cell)]
+                self._told(cell, line["outcome"])
+
+
+def _unit_of(cell_id: str) -> str:
+    subject, _, target, _ = cell_id.split("::")
+    return f"{subject}::{target}"
+
+
+def run_units(units: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
+    """Run every unit to the end, whatever happens to the workers. Returns seconds by stage."""
+    stages: Counter[str] = Counter()
+    context = multiprocessing.get_context("spawn")
+    with ProcessPool(
+        max_workers=max(1, min(plan.workers, len(units))), context=context,
+        initializer=worker.prepare, initargs=(str(plan.out), plan.setup),
+    ) as pool:  # fmt: skip
+        jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
+        try:
+            while jobs:
+                watch.look()
+                jobs = [kept for job in jobs if (kept := _step(pool, job, plan, watch, stages))]
+                time.sleep(POLL)
+            watch.look()
+        except BaseException:
+            pool.stop()
+            raise
+    return stages
+
+
+def _schedule(pool: ProcessPool, unit: Unit, plan: Plan) -> Any:
+    options = {**plan.options, "pinned": tuple(plan.pinned.get(unit.id, ()))}
+    return pool.schedule(worker.work, args=([c.record() for c in unit.cells], options, plan.known))
+
+
+def _step(pool: ProcessPool, job: _Job, plan: Plan, watch: Watch, stages: Counter[str]) -> _Job | None:
+    """Look after one unit: None where it is done."""
+    cell, since = watch.active.get(job.unit.id, ("", 0.0))
+    if not job.future.done():
+        if cell and time.monotonic() - since > plan.timeout:
+            job.future.cancel()  # Pebble ends the worker that runs it
+            _blame(plan, job.unit, cell, "timeout", f"did not end within {plan.timeout:g} s")
+            return _again(pool, job, plan, watch)
+        return job
+    try:
+        stages.update(job.future.result())
+        return None
+    except CancelledError:
+        return _again(pool, job, plan, watch)
+    except ProcessExpired as death:
+        watch.look()
+        cell, _ = watch.active.get(job.unit.id, ("", 0.0))
+        if cell:
+            _blame(plan, job.unit, cell, "crash", _death(death))
+        elif death.exitcode != worker.STICKY_EXIT:
+            job.strikes += 1
+            if job.strikes > PATIENCE:
+                _give_up(plan, job.unit, watch, "crash", f"the worker dies before it begins: {_death(death)}")
+        return _again(pool, job, plan, watch)
+    except Exception as error:
+        watch.look()
+        _give_up(plan, job.unit, watch, "error", f"{type(error).__name__}: {error}")
+        watch.look()
+        return None
+
+
+def _death(death: ProcessExpired) -> str:
+    code = death.exitcode
+    if code is not None and code < 0:
+        import signal
+
+        names = {int(s): s.name for s in signal.Signals}
+        return f"the process was ended by {names.get(-code, f'signal {-code}')}"
+    return f"the process exited with code {code}"
+
+
+def _again(pool: ProcessPool, job: _Job, plan: Plan, watch: Watch) -> _Job | None:
+    """The rest of a unit, once more."""
+    watch.look()
+    left = tuple(c for c in job.unit.cells if c.id not in watch.outcomes)
+    if not left:
+        return None
+    unit = Unit(job.unit.id, left)
+    return _Job(unit, _schedule(pool, unit, plan), job.strikes)
+
+
+def _blame(plan: Plan, unit: Unit, cell_id: str, outcome: str, detail: str) -> None:
+    _finish(plan, next(c for c in unit.cells if c.id == cell_id), outcome, detail)
+
+
+def _give_up(plan: Plan, unit: Unit, watch: Watch, outcome: str, detail: str) -> None:
+    for cell in unit.cells:
+        if cell.id not in watch.outcomes:
+            _finish(plan, cell, outcome, detail)
+
+
+def _finish(plan: Plan, cell: Cell, outcome: str, detail: str) -> None:
+    """Write the outcome of a cell that could not do so itself."""
+    failure = {
+        "message": detail, "case": "", "worst": None, "script": "", "confirmed": None, "shrunk": False, "traceback": "",
+    }  # fmt: skip
+    if outcome == "blocked":
+        failure = None  # type: ignore[assignment]
+    plan.journal.write(
+        "finish", cell=cell.id, outcome=outcome, examples=0, elements=0, device=None, ratio=None, ulp=None,
+        seconds=0.0, seed=plan.options["seed"], detail=detail, waiver=None, failure=failure,
+        known=known.match(plan.known, cell.id, outcome),
+    )  # fmt: skip
+
+
+def block(plan: Plan, units: Sequence[Unit], cause: str) -> None:
+    """Every cell of these units waits for what failed."""
+    for unit in units:
+        for cell in unit.cells:
+            _finish(plan, cell, "blocked", cause)

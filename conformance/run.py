@@ -1,0 +1,275 @@
+"""A run from beginning to end: ask torch what there is, select, drive the workers, confirm, judge, report."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import json
+import os
+import sys
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from conformance import blame, confirm, known, probe
+from conformance.cells import Cell, Unit, cell_from, in_shard, manifest_hash, units
+from conformance.journal import NAME, SCHEMA, Journal, JournalWriteError, Tail
+from conformance.pool import Plan, Watch, block, run_units
+from reports.html import write_report
+from reports.journal import JournalError, Run, counts, read
+from reports.verdict import EXITS, judge
+
+# Scripts of at most this many failing cells are tried in a fresh process; a broken torch has thousands.
+CONFIRM = 200
+# Cells that kill are run once more, case by case, to find the case; each costs a fresh process.
+BLAME = 12
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    out: Path
+    devices: tuple[str, ...] = ()
+    modes: tuple[str, ...] = ()
+    setup: tuple[str, ...] = ()
+    level: int = 2
+    select: tuple[str, ...] = ()
+    known: tuple[Path, ...] = ()
+    shard: tuple[int, int] | None = None
+    resume: bool = False
+    seed: int = 0
+    workers: int = os.cpu_count() or 1
+    timeout: float = 60.0
+    command: tuple[str, ...] = ()
+    only: frozenset[str] | None = None  # units, where pytest has chosen
+
+
+@dataclasses.dataclass
+class Prepared:
+    """A request answered: the environment, the cells before and after selection, and what is known."""
+
+    request: Request
+    environment: dict[str, Any]
+    everything: list[Cell]
+    cells: list[Cell]
+    known: list[known.Deviation]
+
+
+class UsageError(Exception):
+    """The request cannot be met; one sentence; exit code 2."""
+
+
+class IncompleteError(Exception):
+    """The run cannot be carried out; one sentence; exit code 3."""
+
+
+def prepare(request: Request) -> Prepared:
+    """Ask torch, and select. Raises UsageError, IncompleteError, known.KnownFileError."""
+    entries = [e for path in request.known for e in known.load(path)]
+    try:
+        answer = probe.ask(list(request.setup), list(request.devices), list(request.modes))
+    except probe.UsageError as error:
+        raise UsageError(str(error)) from error
+    except probe.TorchError as error:
+        raise IncompleteError(str(error)) from error
+    everything = [c for c in map(cell_from, answer["cells"]) if c.level <= request.level]
+    chosen = select(everything, request.select)
+    chosen = [c for c in chosen if in_shard(c.unit, request.shard)]
+    if request.only is not None:
+        chosen = [c for c in chosen if c.unit in request.only]
+    version = answer["environment"]["torch"]["version"]
+    return Prepared(request, answer["environment"], everything, chosen, known.applicable(entries, version))
+
+
+def select(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
+    """The cells whose id, subject, family or check one of the patterns matches. Raises UsageError."""
+    if not patterns:
+        return list(cells)
+    picked: dict[str, Cell] = {}
+    for pattern in patterns:
+        found = [c for c in cells if _matches(c, pattern.removeprefix("torch."))]
+        if not found:
+            raise UsageError(f"--select {pattern}: no cell matches; `torch-conformance list` shows what there is")
+        picked.update((c.id, c) for c in found)
+    return [c for c in cells if c.id in picked]
+
+
+def _matches(cell: Cell, pattern: str) -> bool:
+    names = (cell.id, cell.subject, cell.family, cell.check, f"{cell.subject}::{cell.check}", cell.kind)
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
+
+
+def begin(prepared: Prepared) -> tuple[Journal, dict[str, str]]:
+    """Open the journal: a new one with its header, or an old one that is gone on with.
+
+    Returns it with the outcomes that it already has. Raises UsageError, IncompleteError.
+    """
+    request, out = prepared.request, prepared.request.out
+    path = out / NAME
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        if not request.resume:
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        raise IncompleteError(f"--out {out}: {error.strerror}") from error
+    done = _resumed(prepared, path) if request.resume else {}
+    try:
+        journal = Journal(path)
+        journal.mend()
+        if request.resume:
+            journal.write("resume", command=list(request.command), environment=prepared.environment)
+        else:
+            journal.write("header", **_header(prepared))
+            journal.cells(prepared.cells)
+    except JournalWriteError as error:
+        raise IncompleteError(error.strerror or str(error)) from error
+    return journal, done
+
+
+def _header(prepared: Prepared) -> dict[str, Any]:
+    request = prepared.request
+    return {
+        "schema": SCHEMA, "run": str(uuid.uuid4()), "command": list(request.command), "level": request.level,
+        "seed": request.seed, "shard": request.shard, "select": list(request.select),
+        "known": ", ".join(map(str, request.known)) or None, "environment": prepared.environment,
+        "total": len(prepared.everything), "manifest": manifest_hash(c.id for c in prepared.everything),
+        "selected": len(prepared.cells),
+    }  # fmt: skip
+
+
+def _resumed(prepared: Prepared, path: Path) -> dict[str, str]:
+    """The outcomes of the journal to go on with, which must be of the same cells, level and seed."""
+    try:
+        run = read(path)
+    except JournalError as error:
+        raise UsageError(f"--resume: {error}") from error
+    request, header = prepared.request, run.header
+    if header.manifest != manifest_hash(c.id for c in prepared.everything):
+        raise UsageError(f"--resume: {path} is of other cells (another torch, device, mode or level)")
+    if (header.level, header.seed) != (request.level, request.seed):
+        raise UsageError(f"--resume: {path} has level {header.level} and seed {header.seed}")
+    return {cell.id: cell.outcome for cell in run.cells.values() if cell.outcome is not None}
+
+
+def execute(prepared: Prepared, progress: Callable[[str, str], None], begun: float) -> int:
+    """Run what is selected and write journal and report. Returns the exit code.
+
+    `progress` is told of every cell and its outcome; `begun` is when the command started.
+    """
+    request = prepared.request
+    journal, done = begin(prepared)
+    left = [c for c in prepared.cells if c.id not in done]
+    watch = Watch(Tail(journal.path, journal.path.stat().st_size), progress)
+    watch.outcomes.update(done)
+    plan = plan_for(prepared, journal)
+    interrupted, stages = False, Counter[str]()
+    try:
+        stages = run_all(units(left), plan, watch)
+        explain(prepared, plan)
+    except KeyboardInterrupt:
+        interrupted = True
+    except OSError as error:
+        raise IncompleteError(f"{error}; what had finished is in {journal.path}") from error
+    return close(prepared, journal, interrupted, stages, time.monotonic() - begun)
+
+
+def plan_for(prepared: Prepared, journal: Journal) -> Plan:
+    """What the pool needs to know."""
+    request = prepared.request
+    pinned: dict[str, list[tuple[str, str]]] = {}
+    for cell_id, case in known.pinned(prepared.known, (c.id for c in prepared.cells)):
+        subject, _, target, _ = cell_id.split("::")
+        pinned.setdefault(f"{subject}::{target}", []).append((cell_id, case))
+    options = {"level": request.level, "seed": request.seed}
+    return Plan(
+        request.out, journal, options, list(request.setup), prepared.known, request.workers, request.timeout, pinned
+    )
+
+
+def run_all(todo: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
+    """The plumbing of every target first; where it fails, the rest of that target is blocked."""
+    base = [u for u in todo if u.cells[0].kind == "base"]
+    rest = [u for u in todo if u.cells[0].kind != "base"]
+    stages = Counter[str]()
+    if base:
+        stages += run_units(base, plan, watch)
+    broken = {}
+    for cell_id, outcome in watch.outcomes.items():
+        subject, _, target, _ = cell_id.split("::")
+        if subject == "tensor" and outcome not in ("pass", "unsupported"):
+            broken.setdefault(target.split("+")[0], cell_id)
+    waiting = [u for u in rest if u.cells[0].device in broken]
+    for unit in waiting:
+        block(plan, [unit], f"waits for {broken[unit.cells[0].device]}")
+    free = [u for u in rest if u.cells[0].device not in broken]
+    if free:
+        stages += run_units(free, plan, watch)
+    watch.look()
+    return stages
+
+
+def explain(prepared: Prepared, plan: Plan) -> None:
+    """Give the failures that need it a script, and try the scripts in fresh processes."""
+    run = read(plan.journal.path)
+    failing = [c for c in run.cells.values() if c.failing and c.result is not None]
+    dead = [c for c in failing if c.outcome in ("crash", "timeout") and not (c.failure and c.failure.script)]
+    scripts: dict[str, str] = {c.id: c.failure.script for c in failing if c.failure and c.failure.script}
+    by_id = {c.id: c for c in prepared.cells}
+    for cell in dead[:BLAME]:
+        unit = by_id[cell.id].unit
+        options = {**plan.options, "pinned": plan.pinned.get(unit, [])}
+        text = blame.killer(by_id[cell.id].record(), options, plan.setup, plan.timeout + 30)
+        if text:
+            scripts[cell.id] = text
+    chosen = [i for i in scripts if not (f := run.cells[i].failure) or f.confirmed is None][:CONFIRM]
+    shown = confirm.confirm([scripts[i] for i in chosen], plan.setup)
+    lines = _finish_lines(plan.journal.path)
+    for cell_id, confirmed in zip(chosen, shown):
+        line = lines[cell_id]
+        line["failure"] = {**(line["failure"] or {}), "script": scripts[cell_id], "confirmed": confirmed}
+        plan.journal.write("finish", **{k: v for k, v in line.items() if k not in ("event", "time")})
+
+
+def _finish_lines(path: Path) -> dict[str, dict[str, Any]]:
+    return {line["cell"]: line for line in Tail(path).read() if line.get("event") == "finish"}
+
+
+def close(
+    prepared: Prepared, journal: Journal, interrupted: bool, stages: Iterable[tuple[str, float]] | Counter[str], seconds: float
+) -> int:
+    """Write the footer and the report; returns the exit code."""
+    run = read(journal.path)
+    found = counts(run)
+    outcomes = {c.id: c.outcome for c in run.cells.values() if c.outcome is not None}
+    partial = len(prepared.cells) < len(prepared.everything) or interrupted
+    gone = known.stale(prepared.known, outcomes, partial)
+    verdict = judge(found, stale=bool(gone))
+    code = EXITS[verdict]
+    try:
+        journal.write(
+            "footer", complete=not found.by.get("not_run"), interrupted=interrupted, counts=dict(found.by),
+            seconds=round(seconds, 3), verdict=verdict, exit=code, stale=gone,
+            profile={k: round(v, 3) for k, v in dict(stages).items()},
+        )  # fmt: skip
+        write_report(read(journal.path), prepared.request.out / "report.html")
+    except OSError as error:
+        raise IncompleteError(f"cannot write the report: {error}; the journal is {journal.path}") from error
+    return code
+
+
+def finished(out: Path) -> Run:
+    """The run that was written to a folder."""
+    return read(out / NAME)
+
+
+def shown_json(cells: Iterable[Cell]) -> str:
+    """The cells as a JSON array."""
+    return json.dumps([c.record() for c in cells], indent=1)
+
+
+def on_terminal() -> bool:
+    return sys.stderr.isatty()

@@ -1,0 +1,143 @@
+"""A reproduction script for a failure: torch and NumPy alone, inputs as literals, exit code 1 while it deviates."""
+
+from __future__ import annotations
+
+import ast
+import base64
+import functools
+import inspect
+import textwrap
+import zlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from conformance import literal
+from conformance.bridge import array
+from conformance.checks import forms, layouts
+from conformance.checks.check import Evidence, Trial
+from conformance.compare import Mismatch
+from conformance.tolerance import MANY
+
+# Above this many elements a literal is packed: nobody reads a thousand numbers.
+READABLE = 400
+
+
+def write(cell_id: str, trial: Trial, error: Exception) -> str:
+    """The script for a trial that failed with `error`; "" where the check left nothing to write it from."""
+    if trial.evidence is None:
+        return ""
+    return _numeric(cell_id, trial, trial.evidence, error)
+
+
+def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -> str:
+    bound, oracle = evidence.bound, evidence.bound.oracle
+    device = repr(str(trial.place))
+    layout = bound.layout
+    lines = [f"# {cell_id}", f"# {_first_line(error)}", "import sys, numpy as np, torch"]
+    if _uses_forward(evidence.form):
+        lines.append("from torch.autograd import forward_ad as fwAD")
+    lines += [inspect.getsource(source).rstrip() for source in _sources(evidence.form)]
+    if layout is not None:
+        lines.append(inspect.getsource(layout).rstrip())
+    if bound.spelling.preamble:
+        lines.append(bound.spelling.preamble)
+    for i, t in enumerate(bound.tensors):
+        made = _tensor(array(t), t.dtype, device)
+        lines.append(f"t{i} = {f'{layout.__name__}({made})' if layout is not None else made}")
+    lines.append(bound.source())
+    wanted = ", ".join(f"t{i}" for i in bound.places)
+    lines.append(f"xs = [{wanted}]")
+    for name, values, places in (
+        ("gs", oracle.cotangents, oracle.ys),
+        ("vs", oracle.tangents, oracle.xs),
+        ("us", oracle.others, oracle.xs),
+    ):
+        if not _uses(evidence.form, name):
+            lines.append(f"{name} = None")
+            continue
+        made_all = ", ".join(_tensor(values[i], _dtype_of(values[i], oracle), device) for i in places)
+        lines.append(f"{name} = [{made_all}]")
+    what, quantity, i = evidence.wants[evidence.place]
+    call = f"{evidence.form.__name__}(f, xs, gs, vs, us)[{evidence.place}]"
+    lines.append(f"got = {call}.detach().cpu().resolve_conj().resolve_neg()")
+    if quantity.dtypes[i] is None or not isinstance(error, Mismatch):
+        lines.append(f"print({what!r}, got)")
+        return "\n".join(lines)
+    lines.append(f"want = {_array(np.asarray(quantity.wants[i]))}  # {what}, by the reference")
+    lines.append(f"allowed = {_array(np.broadcast_to(quantity.allowed(i, MANY), np.shape(quantity.wants[i])))}")
+    lines.append("got = got.to(torch.complex128 if got.is_complex() else torch.float64).numpy()")
+    lines.append("print('got', got, 'want', want, sep='\\n')")
+    lines.append("right = got.shape == want.shape and np.all((got == want) | (np.abs(got - want) <= allowed) | (np.isnan(got) & np.isnan(want)))")
+    lines.append("sys.exit(0 if right else 1)")
+    return "\n".join(lines)
+
+
+def _first_line(error: Exception) -> str:
+    text = f"{type(error).__name__}: {error}" if not isinstance(error, AssertionError) else str(error)
+    return text.splitlines()[0][:200] if text else type(error).__name__
+
+
+@functools.lru_cache(maxsize=None)
+def _names(function: Any) -> frozenset[str]:
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
+
+
+def _sources(form: Any) -> list[Any]:
+    """The form and every helper of its module that it uses, those first that others use."""
+    needed: list[Any] = []
+
+    def visit(function: Any) -> None:
+        for name in sorted(_names(function)):
+            helper = getattr(forms, name, None)
+            if inspect.isfunction(helper) and helper.__module__ == forms.__name__ and helper is not function:
+                visit(helper)
+        if function not in needed:
+            needed.append(function)
+
+    visit(form)
+    return needed
+
+
+def _uses_forward(form: Any) -> bool:
+    return any("fwAD" in _names(f) for f in _sources(form))
+
+
+def _uses(form: Any, name: str) -> bool:
+    """Whether the form reads an argument, itself or in a form that it passes it to."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(form))).body[0]
+    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(body) if isinstance(n, ast.Name))
+
+
+def _dtype_of(a: np.ndarray, oracle: Any) -> torch.dtype:
+    dtype = oracle.dtype.with_complex if a.dtype.kind == "c" else oracle.dtype.real
+    found = getattr(torch, dtype.name)
+    assert isinstance(found, torch.dtype)
+    return found
+
+
+def _tensor(a: np.ndarray, dtype: torch.dtype, device: str) -> str:
+    where = "" if device == "'cpu'" else f", device={device}"
+    if a.size > READABLE:
+        return f"torch.from_numpy({_array(a)}).to({dtype}){where and f'.to({device})'}"
+    body = f"{_list(a)}, dtype={dtype}{where}"
+    if a.size == 0:
+        return f"torch.zeros({tuple(a.shape)}, dtype={dtype}{where})"
+    return f"torch.tensor({body})"
+
+
+def _list(a: np.ndarray) -> str:
+    text = literal._write(a.tolist())
+    return text
+
+
+def _array(a: np.ndarray) -> str:
+    if a.size > READABLE:
+        packed = base64.b64encode(zlib.compress(np.ascontiguousarray(a).tobytes(), 9)).decode()
+        return (
+            f"np.frombuffer(__import__('zlib').decompress(__import__('base64').b64decode({packed!r})),"
+            f" {a.dtype.name!r}).reshape({a.shape}).copy()"
+        )
+    return f"np.array({_list(a)})" if a.size else f"np.zeros({a.shape})"

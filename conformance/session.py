@@ -1,0 +1,192 @@
+"""Runs the cells of one op on one target: draws its cases once, tries every check on them, shrinks failures."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import traceback
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+from conformance import literal, script
+from conformance.cases import draw_calls, shrink
+from conformance.cells import Cell
+from conformance.checks import REGISTRY, Check, Trial
+from conformance.checks.check import Clock, Unsupported, capability_reason
+from conformance.compare import Mismatch, Tally, Worst
+from conformance.dtypes import DTYPES
+from conformance.oracle import Oracle
+from conformance.target import Target, holds, synchronize
+from reference import rules
+from reference.derive import Call
+
+# Cases for each cell by level: (typical, any other regime, the regime "large").
+EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (30, 6, 1), 4: (30, 6, 1)}
+SHRINK_SECONDS = 1.5
+# Missing here, a value or a gradient is a deviation; elsewhere it is a capability.
+CORE = {(check, dtype) for check in ("value", "vjp") for dtype in ("float32", "float64")}
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What decides the inputs and the effort of a run; equal options give equal inputs."""
+
+    level: int = 2
+    seed: int = 0
+    shrink: bool = True
+    pinned: tuple[tuple[str, str], ...] = ()  # (cell id, case) of known deviations, tried first
+
+
+@dataclasses.dataclass
+class Result:
+    """What became of a cell; its fields are those of the journal's `finish` line."""
+
+    outcome: str
+    examples: int = 0
+    elements: int = 0
+    device: str | None = None
+    ratio: float | None = None
+    ulp: float | None = None
+    seconds: float = 0.0
+    seed: int = 0
+    detail: str = ""
+    waiver: str | None = None
+    failure: dict[str, Any] | None = None
+
+
+class OpSession:
+    """One rule on one target."""
+
+    def __init__(self, subject: str, target: Target, options: Options, clock: Clock):
+        self.rule, self.target, self.options, self.clock = rules()[subject], target, options, clock
+        self.seed = zlib.crc32(f"{options.seed}/{subject}".encode())
+        self._pools: dict[tuple[str, bool], list[Call]] = {}
+        self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}
+        self.announce: Callable[[Trial], None] | None = None
+
+    def run(self, cell: Cell) -> Result:
+        """The outcome of one cell."""
+        started = time.perf_counter()
+        result = self._outcome(cell, REGISTRY[cell.check])
+        result.seconds, result.seed = time.perf_counter() - started, self.options.seed
+        return result
+
+    def _outcome(self, cell: Cell, check: Check) -> Result:
+        if not holds(self.target.device, cell.dtype):
+            return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
+        reason = check.needs(self.rule, self.target) if check.needs else None
+        if reason:
+            return Result("unsupported", detail=reason)
+        tally, missing, examples, device = Tally(check=check.name), "", 0, None
+        for index, call in enumerate(self._cases(cell, check)):
+            trial = self._trial(cell, call, tally, index)
+            try:
+                if check.applies and not check.applies(trial):
+                    continue
+                examples += 1
+                check.run(trial)
+                synchronize(trial.place)
+            except Unsupported as absent:
+                missing = str(absent)
+            except Exception as error:
+                reason = None if (cell.check, cell.dtype) in CORE else capability_reason(error)
+                if isinstance(error, AssertionError) or reason is None:
+                    return self._failed(cell, check, trial, error, examples)
+                missing = reason
+            device = trial.device or device
+        if not tally.comparisons:
+            if examples and not missing:
+                return Result("not_exercised", examples, detail="nothing was compared")
+            return Result("unsupported", examples, detail=missing or check.absent)
+        return Result(
+            "pass", examples, tally.elements, device or self.target.device, tally.ratio, tally.ulp,
+            waiver=tally.waiver,
+        )  # fmt: skip
+
+    def _cases(self, cell: Cell, check: Check) -> list[Call]:
+        complex = DTYPES[cell.dtype].complex
+        pinned = [Call(self.rule, literal.read(text)) for cell_id, text in self.options.pinned if cell_id == cell.id]
+        return pinned + self._pool(check.regime, complex)[: self._share(check)]
+
+    def _share(self, check: Check) -> int:
+        """Compiling costs a hundred times what a case costs: there one case does."""
+        return self._count(check.regime) if self.target.mode == "eager" else 1 + (self.options.level > 2)
+
+    def _count(self, regime: str) -> int:
+        typical, other, large = EXAMPLES[self.options.level]
+        return {"typical": typical, "large": large}.get(regime, other)
+
+    def _pool(self, regime: str, complex: bool) -> list[Call]:
+        key = (regime, complex)
+        if key not in self._pools:
+            since = time.perf_counter()
+            self._pools[key] = draw_calls(self.rule, regime, complex, self.seed, self._count(regime))
+            self.clock.add("draw", since)
+        return self._pools[key]
+
+    def _oracle(self, call: Call, dtype: str) -> Oracle:
+        key = (id(call), dtype)
+        if key not in self._oracles:
+            since = time.perf_counter()
+            self._oracles[key] = (call, Oracle(call, dtype, self.seed & 0xFFFF))
+            self.clock.add("reference", since)
+        return self._oracles[key][1]
+
+    def _trial(self, cell: Cell, call: Call, tally: Tally, index: int) -> Trial:
+        return Trial(
+            self.rule, self.target, cell.dtype, call, self._oracle, tally, self.clock, index,
+            announce=self.announce,
+        )  # fmt: skip
+
+    # failures
+
+    def _failed(self, cell: Cell, check: Check, trial: Trial, error: Exception, examples: int) -> Result:
+        since = time.perf_counter()
+        shrunk = self._shrunk(cell, check, error) if self.options.shrink else None
+        if shrunk is not None:
+            smaller = self._trial(cell, shrunk, Tally(check=check.name), trial.index)
+            again = _attempt(check, smaller)
+            if again is not None:
+                trial, error = smaller, again
+        self.clock.add("shrink", since)
+        worst = error.worst if isinstance(error, Mismatch) else None
+        known_wrong = isinstance(error, AssertionError)
+        failure = {
+            "message": f"{type(error).__name__}: {error}" if not known_wrong else str(error),
+            "case": literal.write(trial.oracle.call.replaced(trial.oracle.arrays)),
+            "worst": dataclasses.asdict(worst) if isinstance(worst, Worst) else None,
+            "script": script.write(cell.id, trial, error),
+            "confirmed": None,
+            "shrunk": shrunk is not None,
+            "traceback": "" if known_wrong else "".join(traceback.format_exception(error))[-4000:],
+        }
+        return Result(
+            "fail" if known_wrong else "error", examples, trial.tally.elements, trial.device,
+            trial.tally.ratio if worst else None, trial.tally.ulp if worst else None,
+            detail=str(failure["message"]).splitlines()[0][:400] if str(failure["message"]) else "", failure=failure,
+        )  # fmt: skip
+
+    def _shrunk(self, cell: Cell, check: Check, error: Exception) -> Call | None:
+        def fails(call: Call) -> bool:
+            trial = self._trial(cell, call, Tally(check=check.name), 0)
+            found = _attempt(check, trial)
+            self._oracles.pop((id(call), cell.dtype), None)
+            return found is not None and isinstance(found, AssertionError) == isinstance(error, AssertionError)
+
+        complex = DTYPES[cell.dtype].complex
+        count = self._count(check.regime)
+        return shrink(self.rule, check.regime, complex, self.seed, count, fails, SHRINK_SECONDS)
+
+
+def _attempt(check: Check, trial: Trial) -> Exception | None:
+    """The exception by which a case fails; None where it passes, does not apply or is not supported."""
+    try:
+        if not check.applies or check.applies(trial):
+            check.run(trial)
+            synchronize(trial.place)
+    except Unsupported:
+        return None
+    except Exception as error:
+        return error if isinstance(error, AssertionError) or capability_reason(error) is None else None
+    return None

@@ -1,0 +1,130 @@
+"""How far off is allowed, derived from the reference's own sensitivity.
+
+    allowed = K * (eps * (|r| + S) + smallest subnormal)
+
+elementwise, where r is the reference at the inputs as rounded to the dtype, and S how far r moves, in
+units of eps, when every input and cotangent (and, where torch's formula reads it, the saved output)
+moves by one unit in the last place in a random direction: the largest of a few such moves. One K serves
+every op, dtype and check.
+
+S costs evaluations of the reference, so it is computed in stages, only as far as a verdict needs it:
+none while the error is far below eps |r|, then FEW moves, and MANY before anything is called wrong
+(a handful of random signs may cancel by chance in some element; MANY do not).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from conformance.dtypes import Dtype
+from reference.rule import Waiver
+
+K = 8.0
+FEW, MANY = 2, 48
+STEP = 2.0**-26  # the relative step where a sensitivity is measured by a difference
+
+
+class Quantity:
+    """Arrays that the reference expects together, with the error that each element is allowed.
+
+    wants    the expected arrays; None where there is nothing to expect
+    dtypes   the dtype in which torch must deliver each
+    moves    moves(k) gives the k-th random move of every array, in units of eps
+    noise    the reference's own error, elementwise or as a number, where it is above rounding
+    declared the rule's waivers; room(waiver) gives the extra term of every array, in units of eps
+    """
+
+    def __init__(
+        self,
+        wants: Sequence[Any],
+        dtypes: Sequence[Dtype | None],
+        moves: Callable[[int], Sequence[Any]] | None,
+        noise: Sequence[float] | None = None,
+        declared: Sequence[Waiver] = (),
+        room: Callable[[Waiver], Sequence[Any]] | None = None,
+    ):
+        self.wants, self.dtypes, self._moves = list(wants), list(dtypes), moves
+        self._noise = noise or [0.0] * len(self.wants)
+        self._declared, self._room = declared, room
+        self._done = 0
+        self._largest: list[Any] = [0.0] * len(self.wants)
+
+    def sensitivity(self, i: int, count: int) -> Any:
+        """S of array i from `count` moves."""
+        while self._moves is not None and self._done < count:
+            with np.errstate(all="ignore"):
+                for j, move in enumerate(self._moves(self._done)):
+                    if move is not None:
+                        size = np.abs(move)
+                        # a move that leaves the domain (nan) or the range (inf) says nothing of rounding
+                        self._largest[j] = np.maximum(self._largest[j], np.where(np.isfinite(size), size, 0.0))
+            self._done += 1
+        return self._largest[i]
+
+    def allowed(self, i: int, count: int) -> np.ndarray:
+        """The allowed error of array i, with the sensitivity taken from `count` moves."""
+        want, dtype = self.wants[i], self.dtypes[i]
+        assert dtype is not None
+        with np.errstate(all="ignore"):
+            size = np.abs(want)
+            room = dtype.eps * (np.where(np.isfinite(size), size, 0.0) + self.sensitivity(i, count))
+        return np.asarray(K * (room + dtype.smallest) + self._noise[i])
+
+    def waivers(self, check: str) -> list[Waiver]:
+        """The declared waivers that hold for this check in this dtype."""
+        names = {d.name for d in self.dtypes if d is not None}
+        return [
+            w for w in self._declared
+            if (not w.checks or check in w.checks) and (not w.dtypes or names & set(w.dtypes))
+        ]  # fmt: skip
+
+    def waived(self, i: int, waiver: Waiver) -> np.ndarray:
+        """The allowed error of array i under a waiver."""
+        dtype = self.dtypes[i]
+        assert dtype is not None
+        extra = 0.0 if waiver.room is None or self._room is None else self._room(waiver)[i]
+        return np.asarray(waiver.factor * self.allowed(i, MANY) + K * dtype.eps * extra)
+
+
+def difference_moves(
+    fn: Callable[[list[Any]], list[Any]], arrays: Sequence[Any], moves: Sequence[Any]
+) -> list[Any]:
+    """How far fn moves when its arguments make these moves, to first order, by a one-sided difference.
+
+    A change that does not shrink with the step is a jump (a tie that falls, a kink that is crossed):
+    no sensitivity, and 0 is returned for it.
+    """
+
+    def at(step: float) -> list[Any]:
+        return fn([a if m is None else a + step * m for a, m in zip(arrays, moves)])
+
+    base = fn(list(arrays))
+    result: list[Any] = []
+    for b, far, near in zip(base, at(STEP), at(STEP / 8)):
+        if b is None:
+            result.append(None)
+            continue
+        slope, finer = np.abs(far - b) / STEP, np.abs(near - b) / (STEP / 8)
+        result.append(np.where(finer > 4 * slope, 0.0, slope))
+    return result
+
+
+def unit(a: np.ndarray, s: np.ndarray) -> np.ndarray:
+    """One unit of a in direction s: its own size times a sign, its modulus for complex numbers."""
+    return np.asarray(np.abs(a) * s if a.dtype.kind == "c" else a * s)
+
+
+def random_signs(rng: np.random.Generator, arrays: Sequence[Any]) -> list[Any]:
+    """A random sign for each element (a random quarter turn for complex ones); None for integers."""
+    result: list[Any] = []
+    for a in arrays:
+        if a is None or a.dtype.kind not in "fc":
+            result.append(None)
+        elif a.dtype.kind == "c":
+            result.append(np.asarray((1j) ** rng.integers(0, 4, a.shape)))
+        else:
+            result.append(rng.integers(0, 2, a.shape) * 2.0 - 1.0)
+    return result

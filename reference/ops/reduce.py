@@ -1,0 +1,314 @@
+"""Sums, means, products and variances over some or all dimensions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from reference.draw import Draw
+from reference.rule import Array, Case, conj, is_stepping, rule
+
+
+def axes(dim, ndim):
+    """The dimensions that `dim` names, counted from the front; None and () name all of them."""
+    if dim is None or ndim == 0:
+        return tuple(range(ndim))
+    if isinstance(dim, (tuple, list)):
+        return tuple(d % ndim for d in dim) or tuple(range(ndim))
+    return (dim % ndim,)
+
+
+def kept_shape(shape, over):
+    """The shape with ones in the dimensions that are reduced."""
+    return tuple(1 if i in over else n for i, n in enumerate(shape))
+
+
+def spread(g, shape, over):
+    """A cotangent of the reduced result, repeated along the dimensions that were reduced."""
+    return np.broadcast_to(g.reshape(kept_shape(shape, over)), shape).copy()
+
+
+def cast(x, dtype):
+    """`x` as `dtype` wants it. The reference is float64 throughout, so only the kind of number matters."""
+    name = str(dtype)
+    if dtype is None or (is_stepping() and x.dtype.kind == "c"):
+        return x
+    if "complex" in name:
+        return x.astype(np.complex128)
+    if "int" in name or "long" in name or "short" in name:
+        return x.astype(np.int64)
+    if "bool" in name:
+        return x != 0
+    return x.real.astype(np.float64)
+
+
+def squared(x):
+    """|x|^2, analytic in the step for real arrays."""
+    return x * x if is_stepping() or x.dtype.kind != "c" else x.real**2 + x.imag**2
+
+
+def reduction(draw: Draw, defined_on_nothing=True, tuples=True, low=-4.0, high=4.0, optional=True):
+    """An array, and the dimensions to reduce: left out, None, one, several, none of them.
+
+    Where the reduction of nothing has no value, the dimensions reduced are not empty.
+    """
+    shape = draw.shape()
+    kinds = (["left out", "None"] if optional else []) + ["one"] + (["several", "()"] if tuples else [])
+    kind = draw.choice(*kinds)
+    dim = draw.dim(len(shape)) if kind == "one" else draw.dims(len(shape)) if kind == "several" else None
+    options = {} if kind == "left out" else dict(dim=() if kind == "()" else dim)
+    if not defined_on_nothing:
+        over = axes(options.get("dim"), len(shape))
+        shape = tuple(max(n, 1) if i in over else n for i, n in enumerate(shape))
+    return draw.numbers(shape, low, high), options
+
+
+def sum_cases(draw: Draw):
+    x, options = reduction(draw)
+    if draw.boolean() and "dim" in options:
+        options["keepdim"] = draw.boolean()
+    return Case((x,), options)
+
+
+def mean_cases(draw: Draw):
+    x, options = reduction(draw, defined_on_nothing=False)
+    if draw.boolean() and "dim" in options:
+        options["keepdim"] = draw.boolean()
+    return Case((x,), options)
+
+
+def nan_cases(base):
+    """The cases of `base` with some elements nan, but one in each reduced row."""
+
+    def cases(draw: Draw):
+        case = base(draw)
+        x = case.args[0]
+        holes = np.asarray(draw.generator().random(x.shape) < 0.2)
+        over = axes(case.kwargs.get("dim"), x.ndim)
+        holes[tuple(slice(0, 1) if i in over else slice(None) for i in range(x.ndim))] = False
+        return Case((np.where(holes, np.nan, x),), case.kwargs)
+
+    return cases
+
+
+def wrong_dims(draw: Draw):
+    x = draw.reals((2, 3))
+    return [(Case((x, 2)), IndexError), (Case((x,), dict(dim=(0, -2))), RuntimeError)]
+
+
+def wrong_dim(draw: Draw):
+    return [(Case((draw.reals((2, 3)),), dict(dim=-3)), IndexError)]
+
+
+@rule("sum", cases=sum_cases, errors=wrong_dims, complex=True, special="nonfinite")
+def sum(input: Array, dim=None, keepdim=False, *, dtype=None):
+    """The sum over `dim`, all dimensions where it is None or empty; 0 for a sum of nothing.
+
+    input: (*); output: without the reduced dimensions, or with ones there (keepdim).
+    Source: torch.sum.
+    """
+    over = axes(dim, input.ndim)
+    y = cast(cast(input, dtype).sum(axis=over, keepdims=keepdim), dtype)
+    return y, lambda g: (spread(g, input.shape, over),)
+
+
+@rule("mean", cases=mean_cases, errors=wrong_dims, complex=True, special="nonfinite")
+def mean(input: Array, dim=None, keepdim=False, *, dtype=None):
+    """The sum over `dim` divided by the number of summands; nan for a mean of nothing.
+
+    input: (*); output: as sum.  Source: torch.mean.
+    """
+    over = axes(dim, input.ndim)
+    n = np.float64(math.prod(input.shape[d] for d in over))
+    y = cast(input, dtype).sum(axis=over, keepdims=keepdim) / n
+    return y, lambda g: (spread(g / n, input.shape, over),)
+
+
+@rule("nansum", cases=nan_cases(sum_cases), errors=wrong_dims, special="nonfinite")
+def nansum(input: Array, dim=None, keepdim=False, *, dtype=None):
+    """The sum of the elements that are not nan; the others have gradient 0.
+
+    input: (*); output: as sum.  Source: torch.nansum.
+    """
+    there = ~np.isnan(input.real)
+    y, vjp = sum.fn(np.where(there, input, 0), dim, keepdim, dtype=dtype)
+    return y, lambda g: (vjp(g)[0] * there,)
+
+
+@rule("nanmean", cases=nan_cases(mean_cases), errors=wrong_dims, special="nonfinite")
+def nanmean(input: Array, dim=None, keepdim=False, *, dtype=None):
+    """The mean of the elements that are not nan; nan where there are none.
+
+    input: (*); output: as sum.  Source: torch.nanmean.
+    """
+    there = ~np.isnan(input.real)
+    count = there.sum(axis=axes(dim, input.ndim), keepdims=keepdim)
+    y, vjp = nansum.fn(input, dim, keepdim, dtype=dtype)
+    return y / count, lambda g: vjp(g / count)
+
+
+def factors(draw: Draw, shape, n):
+    """Numbers whose products of n stay in range: 1 +- 4 / sqrt(n), with zeros where n is small."""
+    return 1.0 + min(2.0, 4.0 / math.sqrt(max(n, 1))) * draw.numbers(shape, -1, 1)
+
+
+def prod_cases(draw: Draw):
+    shape = draw.shape()
+    if draw.boolean():
+        return Case((factors(draw, shape, math.prod(shape)),))
+    dim = draw.dim(len(shape))
+    return Case((factors(draw, shape, shape[dim] if shape else 1), dim), dict(keepdim=draw.boolean()))
+
+
+def rows(x, dim):
+    """`x` with dimension `dim` last, and the way back. A 0-d array is one row of one element."""
+    if x.ndim == 0:
+        return x.reshape(1), lambda y: y.reshape(())
+    return np.moveaxis(x, dim, -1), lambda y: np.moveaxis(y, -1, dim)
+
+
+def others(x):
+    """The product of all the other elements of each row, without a division."""
+    one = np.ones_like(x[..., :1])
+    before = np.cumprod(np.concatenate([one, x[..., :-1]], -1), -1)
+    after = np.cumprod(np.concatenate([one, x[..., :0:-1]], -1), -1)
+    return before * after[..., ::-1]
+
+
+@rule("prod", cases=prod_cases, errors=wrong_dim, complex=True, special="nonfinite")
+def prod(input: Array, dim=None, keepdim=False, *, dtype=None):
+    """The product over one dimension, or of all elements; 1 for a product of nothing.
+
+    The derivative by an element is the product of the others, whether or not the element is zero.
+    input: (*); output: as sum.  Source: torch.prod.
+    """
+    over = axes(dim, input.ndim)
+    x = cast(input, dtype)
+    y = cast(x.prod(axis=over, keepdims=keepdim), dtype)
+
+    def vjp(g, slip=0.0):
+        if x.size == 0:
+            return (np.zeros_like(x),)
+        row, back = (x.reshape(-1), lambda v: v.reshape(x.shape)) if dim is None else rows(x, dim)
+        rest = back(others(row))
+        if np.ndim(slip) and x.ndim and np.all(x != 0):  # then torch divides its rounded product
+            rest = rest + np.reshape(slip, kept_shape(x.shape, over)) / x
+        return (spread(g, x.shape, over) * conj(rest),)
+
+    return y, vjp
+
+
+def moments(x, over, correction):
+    """Mean, variance, deviations from the mean, divisor of the variance, and where all deviations are 0."""
+    n = math.prod(x.shape[d] for d in over)
+    shift = x[tuple(slice(0, 1) if i in over else slice(None) for i in range(x.ndim))] if n else 0.0
+    moved = x - shift  # so that equal elements have variance 0 exactly, and large means do not cancel
+    offset = moved.sum(axis=over, keepdims=True) / np.float64(n)
+    deviation = moved - offset
+    divisor = np.float64(max(n - correction, 0.0))
+    seen = deviation.real if is_stepping() else deviation
+    flat = ~np.any(seen != 0, axis=over, keepdims=True)
+    variance = squared(deviation).sum(axis=over, keepdims=True) / divisor
+    return shift + offset, variance, deviation, divisor, flat
+
+
+def freedom(dim, unbiased, correction):
+    """The overloads: var(x, unbiased) and var(x, dim, unbiased) against var(x, dim, correction=...)."""
+    if isinstance(dim, (bool, np.bool_)):
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    return dim, correction
+
+
+def var_cases(draw: Draw):
+    x, options = reduction(draw, defined_on_nothing=False)
+    n = math.prod(x.shape[d] for d in axes(options.get("dim"), x.ndim))
+    form = draw.choice("correction", "unbiased", "positional", "default")
+    if n < 2 or x.size == 0:  # no degree of freedom is left of one element, nor of none
+        form = draw.choice("correction", "unbiased")
+    if form == "unbiased":
+        options["unbiased"] = n > 1 and draw.boolean()
+    elif form == "correction":
+        options["correction"] = draw.choice(0, -1, 0.5) if n < 2 else draw.choice(0, 1, 0.5, None, -1)
+    elif form == "positional":
+        return Case((x, draw.boolean()))
+    if "dim" in options:
+        options["keepdim"] = draw.boolean()
+    return Case((x,), options)
+
+
+def reduced_variance(input, dim, unbiased, keepdim, correction):
+    """Variance, its mean, and the vjps of both; shared by the four rules."""
+    dim, correction = freedom(dim, unbiased, correction)
+    over = axes(dim, input.ndim)
+    middle, variance, deviation, divisor, flat = moments(input, over, correction)
+    fit = (lambda v: v) if keepdim else (lambda v: np.squeeze(v, over))
+    kept = kept_shape(input.shape, over)
+
+    def by_variance(g):
+        if divisor == 0:  # torch defines the limit: no degree of freedom is left
+            return g.reshape(kept) * np.where(deviation == 0, np.nan, np.inf)
+        return 2.0 * g.reshape(kept) * deviation / divisor
+
+    def by_mean(g):
+        return spread(g / np.float64(math.prod(input.shape[d] for d in over)), input.shape, over)
+
+    root = np.where(flat, 0.0, np.sqrt(np.where(flat, 1.0, variance))) if divisor else np.sqrt(variance)
+
+    def by_deviation(g, slip=0.0):
+        slope = np.where(flat, 0.0, 0.5 / np.where(flat, 1.0, root))
+        # torch divides by its rounded standard deviation
+        error = np.reshape(slip, kept) / np.where(flat, 1.0, root) if np.ndim(slip) else slip
+        return by_variance(g.reshape(kept) * slope * (1.0 - error))
+
+    return fit, middle, variance, root, by_mean, by_variance, by_deviation
+
+
+@rule("var", cases=var_cases, errors=wrong_dims, complex=True)
+def var(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """sum |x - mean(x)|^2 / max(n - correction, 0); correction 1 (Bessel) unless unbiased is False.
+
+    input: (*), real or complex; output: real, as sum.  Source: torch.var.
+    """
+    fit, _, variance, _, _, by_variance, _ = reduced_variance(input, dim, unbiased, keepdim, correction)
+    return fit(variance), lambda g: (by_variance(g),)
+
+
+@rule("std", cases=var_cases, errors=wrong_dims, complex=True)
+def std(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """sqrt(var(x)); the derivative is 0 where all elements are equal.
+
+    input: (*), real or complex; output: real, as sum.  Source: torch.std.
+    """
+    fit, _, _, root, _, _, by_deviation = reduced_variance(input, dim, unbiased, keepdim, correction)
+
+    def vjp(g, slip=0.0):
+        return (by_deviation(g, slip),)
+
+    return fit(root), vjp
+
+
+@rule("var_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False)
+def var_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(var(x), mean(x)).
+
+    input: (*), real or complex; outputs: as sum.  Source: torch.var_mean.
+    """
+    fit, middle, variance, _, by_mean, by_variance, _ = reduced_variance(
+        input, dim, unbiased, keepdim, correction
+    )
+    return (fit(variance), fit(middle)), lambda g: (by_variance(g[0]) + by_mean(g[1]),)
+
+
+@rule("std_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False)
+def std_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(std(x), mean(x)).
+
+    input: (*), real or complex; outputs: as sum.  Source: torch.std_mean.
+    """
+    fit, middle, _, root, by_mean, _, by_deviation = reduced_variance(
+        input, dim, unbiased, keepdim, correction
+    )
+    return (fit(root), fit(middle)), lambda g: (by_deviation(g[0]) + by_mean(g[1]),)

@@ -1,0 +1,1 @@
+"""What a person reads about a run. Knows the journal's schema and nothing else of this project."""
