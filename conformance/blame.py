@@ -5,35 +5,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
+from conformance.lifeline import die_with
+
+STARTUP = 60.0  # importing torch on a busy machine
+POLL = 0.02
+
 
 def killer(cell: dict[str, Any], options: dict[str, Any], setup: list[str], seconds: float) -> str:
-    """The script of the case in which this cell kills (or hangs) a fresh process; "" where none does."""
+    """The script of the case in which this cell kills a fresh process, or holds it for `seconds`; "" where none does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.py"
-        request = json.dumps({"cell": cell, "options": options, "setup": setup, "path": str(path)})
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "conformance.blame"], input=request, text=True,
-                capture_output=True, timeout=seconds, check=False,
-            )  # fmt: skip
-        except subprocess.TimeoutExpired:
-            pass
-        else:
-            if done.returncode == 0:
-                return ""
-        return path.read_text() if path.exists() else ""
+        request = {"cell": cell, "options": options, "setup": setup, "path": str(path), "parent": os.getpid()}
+        with subprocess.Popen(
+            [sys.executable, "-m", "conformance.blame"], stdin=subprocess.PIPE, text=True,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as process:  # fmt: skip
+            assert process.stdin is not None
+            with contextlib.suppress(BrokenPipeError), process.stdin:
+                process.stdin.write(json.dumps(request))
+            try:
+                code = _wait(process, path, seconds)
+            finally:
+                process.kill()
+        return path.read_text() if code != 0 and path.exists() else ""
+
+
+def _wait(process: subprocess.Popen[str], path: Path, seconds: float) -> int | None:
+    """The exit code; None where nothing has moved for `seconds`: no case ended and no next one began."""
+    since, seen = time.monotonic(), 0.0
+    while (code := process.poll()) is None:
+        changed = path.stat().st_mtime if path.exists() else 0.0
+        if changed != seen:
+            since, seen = time.monotonic(), changed
+        if time.monotonic() - since > (seconds if seen else seconds + STARTUP):
+            break
+        time.sleep(POLL)
+    return code
 
 
 def main() -> None:
     request = json.load(sys.stdin)
+    die_with(request["parent"])
     warnings.simplefilter("ignore")
     from conformance.target import Target, load_setup
 

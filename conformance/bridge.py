@@ -35,6 +35,8 @@ def tensor(array: np.ndarray, dtype: Dtype | None, device: torch.device) -> torc
 def array(t: torch.Tensor) -> np.ndarray:
     """The tensor's values as float64, complex128, int64 or bool, on the CPU."""
     t = t.detach()
+    if getattr(t, "_is_zerotensor", lambda: False)():  # a zero without memory, from forward mode
+        t = t.clone()
     if t.device.type != "cpu":
         t = t.cpu()
     if t.is_complex():

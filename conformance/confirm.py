@@ -16,18 +16,25 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from conformance.lifeline import die_with
+
 SECONDS = 30.0
 
 
-def confirm(scripts: Sequence[str], setup: Sequence[str] = ()) -> list[bool | None]:
-    """For each script: whether it shows its deviation (a crash does too); None where it could not be tried."""
+def confirm(scripts: Sequence[str], setup: Sequence[str] = (), seconds: float = SECONDS) -> list[bool | None]:
+    """For each script: whether it shows its deviation; None where it could not be tried.
+
+    A crash shows it too, and so does a script that does not end in its time.
+    """
     if not scripts:
         return []
-    request = json.dumps({"scripts": list(scripts), "setup": list(setup)})
+    request = json.dumps(
+        {"scripts": list(scripts), "setup": list(setup), "seconds": seconds, "parent": os.getpid()}
+    )
     try:
         done = subprocess.run(
             [sys.executable, "-m", "conformance.confirm"], input=request, text=True, capture_output=True,
-            timeout=60 + SECONDS * len(scripts), check=False,
+            timeout=60 + seconds * len(scripts), check=False,
         )  # fmt: skip
         codes = json.loads(done.stdout.splitlines()[-1])
     except (subprocess.TimeoutExpired, ValueError, IndexError):
@@ -37,21 +44,23 @@ def confirm(scripts: Sequence[str], setup: Sequence[str] = ()) -> list[bool | No
 
 def main() -> None:
     request = json.load(sys.stdin)
+    die_with(request["parent"])
     if request["setup"]:
         from conformance.target import load_setup
 
         load_setup(request["setup"])
     else:
         import torch  # noqa: F401  (the forks share the import)
-    print(json.dumps([_run(text) for text in request["scripts"]]))
+    print(json.dumps([_run(text, request["seconds"]) for text in request["scripts"]]))
 
 
-def _run(text: str) -> int:
+def _run(text: str, seconds: float) -> int:
     """The exit code of a script in a fork; 124 for one that hangs, negative for a signal."""
-    child = os.fork()
+    parent, child = os.getpid(), os.fork()
     if child == 0:
+        die_with(parent)
         os._exit(_execute(text))
-    deadline = time.monotonic() + SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:

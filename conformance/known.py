@@ -5,9 +5,15 @@
     outcome = "fail"                                  # fail < timeout < crash: a worse one is a regression
     torch = ">=2.2,<2.16"                             # versions of torch, as in PEP 440; optional
     device = "cpu"                                    # a pattern of devices; optional
-    case = "f(array([[1.0, 0.0], [0.0, 1.0]]))"       # tried first; optional
+    case = "f(array([[1.0, 0.0], [0.0, 1.0]]))"       # tried in the cells it covers; optional
+    where = "dim == ()"                               # which cases deviate; optional, with a case
     reason = "the JVP takes the LU factors as constants"
     link = "https://github.com/pytorch/pytorch/issues/196696"
+
+`where` is a Python expression over the arguments of a case by their names in the signature (arrays are
+NumPy arrays, `np` is NumPy). Cases for which it is true are kept out of the cell, so that the deviation
+hides nothing else: the cell is a known failure if its pinned case alone fails, and an unexpected one if
+any other case does.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +36,7 @@ else:
     import tomli as tomllib
 
 SHIPPED = Path(__file__).parent / "known"
-FIELDS = {"id", "outcome", "torch", "device", "mode", "case", "reason", "link"}
+FIELDS = {"id", "outcome", "torch", "device", "mode", "case", "where", "reason", "link"}
 
 
 class KnownFileError(Exception):
@@ -46,6 +52,7 @@ class Deviation:
     reason: str
     link: str
     case: str | None = None
+    where: str | None = None
     versions: str = ""
     device: str = "*"
 
@@ -100,13 +107,16 @@ def _entry(path: Path, number: int, entry: Mapping[str, Any]) -> Deviation:
         raise KnownFileError(f"{where}: outcome must be one of fail, error, timeout, crash")
     if not all(isinstance(i, str) for i in [*ids, *(v for k, v in entry.items() if k != "id")]):
         raise KnownFileError(f"{where}: every field is a string (id may be a list of them)")
+    if "where" in entry and "case" not in entry:
+        raise KnownFileError(f"{where}: where needs a case that shows the deviation")
     try:
+        compile(entry.get("where", "True"), "where", "eval")
         SpecifierSet(entry.get("torch", ""))
-    except InvalidSpecifier as error:
+    except (InvalidSpecifier, SyntaxError) as error:
         raise KnownFileError(f"{where}: {error}") from error
     return Deviation(
         tuple(ids), entry["outcome"], entry["reason"], entry.get("link", ""),
-        entry.get("case"), entry.get("torch", ""), entry.get("device", "*"),
+        entry.get("case"), entry.get("where"), entry.get("torch", ""), entry.get("device", "*"),
     )  # fmt: skip
 
 
@@ -114,17 +124,20 @@ def applicable(entries: Iterable[Deviation], torch_version: str) -> list[Deviati
     return [e for e in entries if e.holds_for(torch_version)]
 
 
-def match(entries: Sequence[Deviation], cell_id: str, outcome: str) -> dict[str, str] | None:
-    """The `known` field of a finish line: the reason and link of the entry that expects this outcome."""
+def match(entries: Sequence[Deviation], cell_id: str, outcome: str, pinned_alone: bool) -> dict[str, str] | None:
+    """The `known` field of a finish line: the reason and link of the entry that expects this outcome.
+
+    An entry with `where` explains only failures of pinned cases (`pinned_alone`).
+    """
     for entry in entries:
-        if SEVERITY[outcome] >= SEVERITY["fail"] and entry.excuses(cell_id, outcome):
+        if entry.excuses(cell_id, outcome) and (entry.where is None or pinned_alone or outcome != "fail"):
             return {"reason": entry.reason, "link": entry.link}
     return None
 
 
-def pinned(entries: Sequence[Deviation], cell_ids: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """(cell id, case) for every cell that an entry with a case covers."""
-    return tuple((i, e.case) for i in cell_ids for e in entries if e.case and e.covers(i))
+def pinned(entries: Sequence[Deviation], cell_ids: Iterable[str]) -> Iterator[tuple[str, str, str]]:
+    """(cell id, case, where) for every cell that an entry with a case covers; "" for no where."""
+    return ((i, e.case, e.where or "") for i in cell_ids for e in entries if e.case and e.covers(i))
 
 
 def stale(entries: Sequence[Deviation], outcomes: Mapping[str, str], partial: bool) -> list[dict[str, str]]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.dtypes import DTYPES, Dtype
-from conformance.tolerance import Quantity, difference_moves, random_signs, unit
+from conformance.tolerance import Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import Call, imaginary, inner, jvp, stepped, vjp_jvp
 from reference.derive import STEP as COMPLEX_STEP
 from reference.rule import Waiver, is_inexact, stepping
@@ -76,10 +76,10 @@ class Oracle:
         def room(waiver: Waiver) -> list[Any]:
             case = self.call.replaced(self.arrays)
             assert waiver.room is not None
-            size = np.abs(waiver.room(*case.args, **case.kwargs))
+            size = np.abs(np.asarray(waiver.room(*case.args, **case.kwargs)))
             for scale in scales:
-                size = size * np.abs(scale[0])
-            return [size] * len(wants)
+                size = _times(size, np.abs(next(s for s in scale if s is not None)))
+            return [size if size.shape == np.shape(w) else size.max(initial=0.0) for w in wants]
 
         dtypes = [self._kind(w) if is_inexact(w) else None for w in wants]
         return Quantity(wants, dtypes, moves, noise, self.call.rule.waivers, room)
@@ -115,9 +115,18 @@ class Oracle:
             moves = [None if s is None else unit(a, s) for a, s in zip(flat, [*signs, *turns])]
             found = difference_moves(both, flat, moves)
             values, grads = found[: len(self.outs)], found[len(self.outs) :]
+        n = len(self.arrays)
+
+        def plain(flat: list[Any]) -> list[Any]:
+            outs, pull = self.call.run(flat[:n])
+            found = pull(flat[n:]) if self.ys else [None] * n
+            return [*(o if is_inexact(o) else None for o in outs), *found]
+
+        rounded = rounding_moves(plain, [*self.arrays, *cotangents], rng)
+        values = added(values, rounded[: len(values)])
+        grads = added(grads, rounded[len(values) :])
         if self.reads_output and self.ys:
-            slips = self._slip(rng, cotangents, gradients)
-            grads = [None if d is None else np.abs(d) + np.abs(s) for d, s in zip(grads, slips)]
+            grads = added(grads, self._slip(rng, cotangents, gradients))
         return values, grads
 
     def _slip(self, rng: np.random.Generator, gs: Sequence[Any], plain: Sequence[Any]) -> list[Any]:
@@ -172,9 +181,14 @@ class Oracle:
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
             flat = [*self.arrays, *tangents]
-            return difference_moves(at, flat, self._unit_moves(rng, flat))
+            return self._both_moves(at, flat, rng)
 
         return self._quantity(wants, moves, scales=[tangents])
+
+    def _both_moves(self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator) -> list[Any]:
+        """How far `at` moves with its arguments, and with the rounding of its intermediate results."""
+        found = difference_moves(at, flat, self._unit_moves(rng, flat))
+        return added(found, rounding_moves(at, flat, rng)) if self.call.analytic else found
 
     def _unit_moves(self, rng: np.random.Generator, flat: list[Any]) -> list[Any]:
         """For each array a move of one unit (its own size) with random signs.
@@ -217,7 +231,7 @@ class Oracle:
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
-            return difference_moves(at, flat, self._unit_moves(rng, flat))
+            return self._both_moves(at, flat, rng)
 
         return self._quantity(
             wants, moves, self._noise(self.gradients, self.xs), [self.cotangents, self.tangents]
@@ -241,7 +255,7 @@ class Oracle:
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
-            return difference_moves(at, flat, self._unit_moves(rng, flat))
+            return self._both_moves(at, flat, rng)
 
         noise = self._noise(self.gradients, self.xs, len(self.ys))
         return self._quantity(wants, moves, noise, [self.tangents, self.others])
@@ -262,3 +276,8 @@ class Oracle:
         finite = [np.abs(scale[i][np.isfinite(scale[i])]) for i in places]
         largest = max((float(f.max()) for f in finite if f.size), default=0.0)
         return [DIFFERENCE_NOISE * largest] * (len(places) if count is None else count)
+
+
+def _times(size: np.ndarray, scale: np.ndarray) -> np.ndarray:
+    """Elementwise where the shapes agree, else by the largest of the scale."""
+    return np.asarray(size * (scale if scale.shape == size.shape else scale.max(initial=0.0)))

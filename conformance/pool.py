@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,10 @@ POLL = 0.05
 PATIENCE = 2
 
 
+class WorkersError(Exception):
+    """No worker can be started; one sentence says what the last one said."""
+
+
 @dataclasses.dataclass
 class Plan:
     """What the pool needs to know of a run."""
@@ -37,7 +43,8 @@ class Plan:
     known: list[known.Deviation]
     workers: int
     timeout: float
-    pinned: dict[str, list[tuple[str, str]]]  # by unit
+    pinned: dict[str, list[tuple[str, str, str]]]  # by unit
+    stop: threading.Event = dataclasses.field(default_factory=threading.Event)  # set from outside: end now
 
 
 @dataclasses.dataclass
@@ -54,6 +61,7 @@ class Watch:
         self._tail, self._told = tail, told
         self.outcomes: dict[str, str] = {}
         self.active: dict[str, tuple[str, float]] = {}  # unit -> (cell, since when)
+        self.notes: list[str] = []
 
     def look(self) -> None:
         for line in self._tail.read():
@@ -65,6 +73,8 @@ class Watch:
                 if self.active.get(_unit_of(cell), ("", 0))[0] == cell:
                     del self.active[_unit_of(cell)]
                 self._told(cell, line["outcome"])
+            elif line.get("event") == "note":
+                self.notes.append(line["text"])
 
 
 def _unit_of(cell_id: str) -> str:
@@ -73,29 +83,55 @@ def _unit_of(cell_id: str) -> str:
 
 
 def run_units(units: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
-    """Run every unit to the end, whatever happens to the workers. Returns seconds by stage."""
+    """Run every unit to the end, whatever happens to the workers. Returns seconds by stage. Raises WorkersError."""
     stages: Counter[str] = Counter()
+    left, strikes = list(units), 0
+    while left:
+        before = len(watch.outcomes)
+        _drive(left, plan, watch, stages)
+        left = [rest for unit in left if (rest := _rest(unit, watch))]
+        strikes = strikes + 1 if len(watch.outcomes) == before else 0
+        if strikes > PATIENCE:
+            raise WorkersError(f"the workers end at their start: {(watch.notes or ['they do not say why'])[-1]}")
+    return stages
+
+
+def _drive(units: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
+    """Run units in one pool: to the end, or until the pool breaks, as it does where every worker dies idle."""
     context = multiprocessing.get_context("spawn")
     with ProcessPool(
         max_workers=max(1, min(plan.workers, len(units))), context=context,
         initializer=worker.prepare, initargs=(str(plan.out), plan.setup),
     ) as pool:  # fmt: skip
-        jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
         try:
+            jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
             while jobs:
+                if plan.stop.is_set():
+                    raise KeyboardInterrupt
                 watch.look()
                 jobs = [kept for job in jobs if (kept := _step(pool, job, plan, watch, stages))]
                 time.sleep(POLL)
-            watch.look()
+        except BrokenProcessPool:
+            pool.stop()
         except BaseException:
             pool.stop()
             raise
-    return stages
+    watch.look()
+    watch.active.clear()
 
 
 def _schedule(pool: ProcessPool, unit: Unit, plan: Plan) -> Any:
     options = {**plan.options, "pinned": tuple(plan.pinned.get(unit.id, ()))}
-    return pool.schedule(worker.work, args=([c.record() for c in unit.cells], options, plan.known))
+    try:
+        return pool.schedule(worker.work, args=([c.record() for c in unit.cells], options, plan.known))
+    except RuntimeError as error:  # Pebble's word for a pool that broke since
+        raise BrokenProcessPool(str(error)) from error
+
+
+def _rest(unit: Unit, watch: Watch) -> Unit | None:
+    """The cells of a unit that have no outcome yet."""
+    left = tuple(c for c in unit.cells if c.id not in watch.outcomes)
+    return Unit(unit.id, left) if left else None
 
 
 def _step(pool: ProcessPool, job: _Job, plan: Plan, watch: Watch, stages: Counter[str]) -> _Job | None:
@@ -122,6 +158,8 @@ def _step(pool: ProcessPool, job: _Job, plan: Plan, watch: Watch, stages: Counte
             if job.strikes > PATIENCE:
                 _give_up(plan, job.unit, watch, "crash", f"the worker dies before it begins: {_death(death)}")
         return _again(pool, job, plan, watch)
+    except BrokenProcessPool:
+        raise
     except Exception as error:
         watch.look()
         _give_up(plan, job.unit, watch, "error", f"{type(error).__name__}: {error}")
@@ -142,11 +180,8 @@ def _death(death: ProcessExpired) -> str:
 def _again(pool: ProcessPool, job: _Job, plan: Plan, watch: Watch) -> _Job | None:
     """The rest of a unit, once more."""
     watch.look()
-    left = tuple(c for c in job.unit.cells if c.id not in watch.outcomes)
-    if not left:
-        return None
-    unit = Unit(job.unit.id, left)
-    return _Job(unit, _schedule(pool, unit, plan), job.strikes)
+    unit = _rest(job.unit, watch)
+    return _Job(unit, _schedule(pool, unit, plan), job.strikes) if unit else None
 
 
 def _blame(plan: Plan, unit: Unit, cell_id: str, outcome: str, detail: str) -> None:
@@ -169,7 +204,7 @@ def _finish(plan: Plan, cell: Cell, outcome: str, detail: str) -> None:
     plan.journal.write(
         "finish", cell=cell.id, outcome=outcome, examples=0, elements=0, device=None, ratio=None, ulp=None,
         seconds=0.0, seed=plan.options["seed"], detail=detail, waiver=None, failure=failure,
-        known=known.match(plan.known, cell.id, outcome),
+        known=known.match(plan.known, cell.id, outcome, True),
     )  # fmt: skip
 
 

@@ -1,25 +1,250 @@
-"""The classic trainings, run in torch beside the reference."""
+"""The classic trainings, run in torch beside the reference: every loss of every step, and the final parameters.
+
+How far a loss may be off is derived as everywhere (conformance.tolerance),
+
+    allowed = K eps (|loss| + S),
+
+elementwise for each step, where S is how far the loss moves, in units of eps, when the reference runs
+with random roundings in every intermediate result: reference.programs.spread says how that is measured
+and what it rests on (first-order propagation of roundings: Higham, Accuracy and Stability, ch. 2-3;
+stochastic arithmetic: Vignes 1993). It stops being meaningful where the trajectory has forgotten where
+it came from: from the first step on at which eps S exceeds 10 % of the loss, losses are not compared,
+and the result says so. In float32 this happens (a relu's decision turns, and momentum carries it on, or
+the loss has fallen to what float32 can resolve); in float64 all steps are compared.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+import inspect
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
 
+import numpy as np
+import torch
+
+from conformance import trainings
+from conformance.bridge import array, tensor
 from conformance.cells import Cell
 from conformance.checks.check import Clock
+from conformance.compare import Mismatch, Tally, Worst, compare
+from conformance.dtypes import DTYPES, Dtype
 from conformance.session import Options, Result
-from conformance.target import Target
+from conformance.target import Target, holds, synchronize
+from conformance.tolerance import MANY, Quantity
+from reference.programs import data
+from reference.programs import trainings as reference
+from reference.programs.spread import Measured, Spread, measure
+
+STEPS = {1: 50, 2: 500, 3: 500, 4: 500}
+MEANINGFUL = 0.1  # a number whose spread is a larger part of it is not compared
+CHECKS, PROGRAM_DTYPES = ("losses", "parameters"), ("float64", "float32")
+
+
+@dataclasses.dataclass(frozen=True)
+class Spelling:
+    """A program in torch: its mathematics in the reference, and what its script prints, the training last."""
+
+    mathematics: str
+    sources: tuple[Any, ...]
+
+    @property
+    def train(self) -> Callable[..., tuple[list[float], list[torch.Tensor]]]:
+        return self.sources[-1]  # type: ignore[no-any-return]
+
+
+SPELLINGS = {
+    "programs.two_layer.tensors": Spelling("raw", (trainings.tensors,)),
+    "programs.two_layer.autograd": Spelling("raw", (trainings.autograd,)),
+    "programs.two_layer.function": Spelling("raw", (trainings.MyReLU, trainings.function)),
+    "programs.two_layer.sequential": Spelling("sgd", (trainings.start_from, trainings.sequential)),
+    "programs.two_layer.adam": Spelling("adam", (trainings.start_from, trainings.adam)),
+    "programs.two_layer.module": Spelling("sgd", (trainings.start_from, trainings.TwoLayerNet, trainings.module)),
+    "programs.two_layer.dynamic": Spelling(
+        "dynamic", (trainings.start_from, trainings.DynamicNet, data.choices, trainings.dynamic)
+    ),
+}
 
 
 def program_cells(target: Target) -> Iterator[Cell]:
-    """The cells of every program on a target."""
-    yield from ()
+    """Both checks of every program in both dtypes, at every level; only eagerly."""
+    if target.mode == "eager":
+        for subject in SPELLINGS:
+            for check in CHECKS:
+                for dtype in PROGRAM_DTYPES:
+                    yield Cell("program", subject, "programs", check, target.device, target.mode, dtype, 1)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Trained:
+    """What torch delivered: one loss for each step, and the final parameters; or why it did not."""
+
+    losses: list[float]
+    parameters: list[torch.Tensor]
+    error: Exception | None = None
 
 
 class ProgramSession:
-    """One program on one target."""
+    """One program on one target. Its cells share the reference, and those of one dtype the run in torch."""
 
     def __init__(self, subject: str, target: Target, options: Options, clock: Clock):
-        raise NotImplementedError(subject)
+        self.spelling, self.target, self.clock = SPELLINGS[subject], target, clock
+        self.seed, self.steps = options.seed % 2**32, STEPS[options.level]
+        self._trained: dict[str, _Trained] = {}
 
     def run(self, cell: Cell) -> Result:
-        raise NotImplementedError(cell.id)
+        """The outcome of one cell."""
+        if not holds(self.target.device, cell.dtype):
+            return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
+        started = time.perf_counter()
+        measured = measure(self.spelling.mathematics, self.seed, self.steps)
+        since = self.clock.add("reference", started)
+        trained = self._train(cell.dtype)
+        since = self.clock.add("torch", since)
+        result = self._error(cell, trained.error) if trained.error else self._compared(cell, measured, trained)
+        self.clock.add("compare", since)
+        result.seconds, result.seed = time.perf_counter() - started, self.seed
+        return result
+
+    def _train(self, name: str) -> _Trained:
+        if name not in self._trained:
+            device = self.target.torch_device
+            start = reference.start(self.spelling.mathematics, self.seed)
+            x, y, *parameters = [tensor(a, DTYPES[name], device) for a in start]
+            dynamic = self.spelling.mathematics == "dynamic"
+            steps = data.choices(self.seed)[: self.steps] if dynamic else self.steps
+            try:
+                with torch.enable_grad():
+                    trained = _Trained(*self.spelling.train(x, y, parameters, steps))
+                synchronize(device)
+            except Exception as error:
+                trained = _Trained([], [], error)
+            self._trained[name] = trained
+        return self._trained[name]
+
+    def _compared(self, cell: Cell, measured: Measured, trained: _Trained) -> Result:
+        dtype, tally = DTYPES[cell.dtype], Tally(check=cell.check)
+        # only a float32 run comes so close to a kink that a relu may decide otherwise than the reference
+        spread = measured.smooth if dtype.digits > 24 else measured.turning
+        try:
+            if cell.check == "losses":
+                left_out = _compare_losses(trained, measured, spread, dtype, tally)
+            else:
+                left_out = _compare_parameters(trained, measured, spread, dtype, tally)
+        except Mismatch as wrong:
+            return self._failed(cell, wrong, tally)
+        outcome = "pass" if tally.comparisons else "not_exercised"
+        device = str(trained.parameters[0].device)
+        return Result(outcome, 1, tally.elements, device, tally.ratio, tally.ulp, detail=left_out)
+
+    def _failed(self, cell: Cell, wrong: Mismatch, tally: Tally) -> Result:
+        worst = wrong.worst
+        failure = {
+            "message": str(wrong), "case": f"seed {self.seed}, {self.steps} steps",
+            "worst": None if worst is None else dataclasses.asdict(worst),
+            "script": self._script(cell, str(wrong), worst),
+            "confirmed": None, "shrunk": worst is not None, "traceback": "",
+        }  # fmt: skip
+        return Result(
+            "fail", 1, tally.elements, None, tally.ratio, tally.ulp, detail=str(wrong)[:400], failure=failure
+        )
+
+    def _error(self, cell: Cell, error: Exception) -> Result:
+        message = f"{type(error).__name__}: {error}"
+        failure = {
+            "message": message, "case": f"seed {self.seed}, {self.steps} steps", "worst": None,
+            "script": self._script(cell, message, None), "confirmed": None, "shrunk": False,
+            "traceback": "".join(traceback.format_exception(error))[-4000:],
+        }  # fmt: skip
+        return Result("error", 1, detail=message.splitlines()[0][:400], failure=failure)
+
+    def _script(self, cell: Cell, message: str, worst: Worst | None) -> str:
+        """The training with its data, and the one number that is wrong, of as few steps as show it."""
+        program, train = reference.PROGRAMS[self.spelling.mathematics], self.spelling.train
+        losses = cell.check == "losses"
+        steps: int | str = worst.index[0] + 1 if worst and losses else self.steps
+        if data.choices in self.spelling.sources:
+            steps = f"choices({self.seed})[:{steps}]"
+        given = ", ".join(repr(v) for v in (self.seed, *program.options))
+        lines = [f"# {cell.id}", f"# {message.splitlines()[0][:200]}", "import sys, numpy as np, torch"]
+        lines += [_source(s) for s in (program.start, *self.spelling.sources)]
+        lines.append(f"start = [torch.from_numpy(a).to({self.target.device!r}, torch.{cell.dtype}, copy=True)")
+        lines.append(f"         for a in {program.start.__name__}({given})]")
+        lines.append(f"losses, parameters = {train.__name__}(*start[:2], start[2:], {steps})")
+        if worst is None:
+            return "\n".join([*lines, "print(len(losses), [(p.shape, p.dtype) for p in parameters])", "sys.exit(1)"])
+        place = int(worst.what.rsplit(" ", 1)[-1])
+        got = f"losses[{worst.index[0]}]" if losses else f"parameters[{place}][{tuple(worst.index)}].item()"
+        lines.append(f"got, want, allowed = {got}, {worst.want}, {worst.allowed}  # {worst.what}")
+        lines.append("print('got', got, 'want', want, 'allowed error', allowed)")
+        lines.append("sys.exit(0 if abs(got - want) <= allowed else 1)")
+        return "\n".join(lines)
+
+
+def _compare_losses(trained: _Trained, measured: Measured, spread: Spread, dtype: Dtype, tally: Tally) -> str:
+    """Raise Mismatch, of the first wrong step; else say from which step on nothing was compared, or ""."""
+    want = measured.training.losses
+    if len(trained.losses) != len(want):
+        raise Mismatch(f"{len(trained.losses)} losses of {len(want)} steps")
+    lost = np.flatnonzero(dtype.eps * spread.losses > MEANINGFUL * want)
+    end = int(lost[0]) if lost.size else len(want)
+    if not end:
+        return "no step is compared: rounding moves even the first loss by more than a tenth"
+    got = np.array(trained.losses[:end], dtype=np.float64)
+    quantity = Quantity([want[:end]], [dtype], _once(spread.losses[:end]))
+    try:
+        compare("losses", got, quantity, 0, tally)
+    except Mismatch as wrong:
+        raise _first_step(got, quantity, wrong) from None
+    return f"compared up to step {end}: from there on rounding moves the loss by more than a tenth" if lost.size else ""
+
+
+def _first_step(got: np.ndarray, quantity: Quantity, wrong: Mismatch) -> Mismatch:
+    """The same deviation, told by the first step that shows it: later ones only follow from it."""
+    assert wrong.worst is not None
+    want, allowed = quantity.wants[0], quantity.allowed(0, MANY)
+    error = np.abs(got - want)
+    i = int(np.argmax(~(error <= allowed)))
+    worst = dataclasses.replace(
+        wrong.worst, what=f"loss of step {i}", index=[i], got=_text(got[i]), want=repr(float(want[i])),
+        error=_text(error[i]), allowed=repr(float(allowed[i])),
+    )  # fmt: skip
+    return Mismatch(
+        f"loss of step {i}: got {worst.got}, want {worst.want}, error {worst.error}, allowed {worst.allowed}"
+        f" (the first wrong step; {worst.count} of {worst.size} are)",
+        worst,
+    )
+
+
+def _text(number: np.floating) -> str:
+    return repr(float(number))
+
+
+def _compare_parameters(
+    trained: _Trained, measured: Measured, spread: Spread, dtype: Dtype, tally: Tally
+) -> str:
+    """Raise Mismatch; else say which of the final parameters were not compared, or ""."""
+    wants, left_out = measured.training.parameters, []
+    if len(trained.parameters) != len(wants):
+        raise Mismatch(f"{len(trained.parameters)} parameters, expected {len(wants)}")
+    for i, (got, want, moves) in enumerate(zip(trained.parameters, wants, spread.parameters)):
+        if str(got.dtype) != f"torch.{dtype.name}":
+            raise Mismatch(f"parameter {i}: dtype {got.dtype}, expected torch.{dtype.name}")
+        if dtype.eps * np.sqrt(np.mean(moves * moves)) > MEANINGFUL * np.sqrt(np.mean(want * want)):
+            left_out.append(str(i))
+            continue
+        compare(f"parameter {i}", array(got), Quantity([want], [dtype], _once(moves)), 0, tally)
+    return f"not compared: parameters {', '.join(left_out)}, which rounding moves by more than a tenth" if left_out else ""
+
+
+def _once(moves: np.ndarray) -> Callable[[int], list[Any]]:
+    """All that was measured, as the first move of a quantity; there are no others."""
+    return lambda k: [moves if k == 0 else None]
+
+
+def _source(thing: Any) -> str:
+    """The source without its docstring, which a script need not repeat."""
+    text = inspect.getsource(thing).rstrip()
+    return text.replace(f'    """{thing.__doc__}"""\n', "", 1) if thing.__doc__ else text

@@ -17,7 +17,7 @@ from typing import Any
 from conformance import blame, confirm, known, probe
 from conformance.cells import Cell, Unit, cell_from, in_shard, manifest_hash, units
 from conformance.journal import NAME, SCHEMA, Journal, JournalWriteError, Tail
-from conformance.pool import Plan, Watch, block, run_units
+from conformance.pool import Plan, Watch, WorkersError, block, run_units
 from reports.html import write_report
 from reports.journal import JournalError, Run, counts, read
 from reports.verdict import EXITS, judge
@@ -166,24 +166,29 @@ def execute(prepared: Prepared, progress: Callable[[str, str], None], begun: flo
     watch = Watch(Tail(journal.path, journal.path.stat().st_size), progress)
     watch.outcomes.update(done)
     plan = plan_for(prepared, journal)
-    interrupted, stages = False, Counter[str]()
+    interrupted, stages, stopped = False, Counter[str](), ""
     try:
         stages = run_all(units(left), plan, watch)
         explain(prepared, plan)
     except KeyboardInterrupt:
         interrupted = True
+    except WorkersError as error:
+        stopped = str(error)
     except OSError as error:
         raise IncompleteError(f"{error}; what had finished is in {journal.path}") from error
-    return close(prepared, journal, interrupted, stages, time.monotonic() - begun)
+    code = close(prepared, journal, interrupted, stages, time.monotonic() - begun)
+    if stopped:
+        raise IncompleteError(stopped)
+    return code
 
 
 def plan_for(prepared: Prepared, journal: Journal) -> Plan:
     """What the pool needs to know."""
     request = prepared.request
-    pinned: dict[str, list[tuple[str, str]]] = {}
-    for cell_id, case in known.pinned(prepared.known, (c.id for c in prepared.cells)):
+    pinned: dict[str, list[tuple[str, str, str]]] = {}
+    for cell_id, case, where in known.pinned(prepared.known, (c.id for c in prepared.cells)):
         subject, _, target, _ = cell_id.split("::")
-        pinned.setdefault(f"{subject}::{target}", []).append((cell_id, case))
+        pinned.setdefault(f"{subject}::{target}", []).append((cell_id, case, where))
     options = {"level": request.level, "seed": request.seed}
     return Plan(
         request.out, journal, options, list(request.setup), prepared.known, request.workers, request.timeout, pinned
@@ -222,11 +227,11 @@ def explain(prepared: Prepared, plan: Plan) -> None:
     for cell in dead[:BLAME]:
         unit = by_id[cell.id].unit
         options = {**plan.options, "pinned": plan.pinned.get(unit, [])}
-        text = blame.killer(by_id[cell.id].record(), options, plan.setup, plan.timeout + 30)
+        text = blame.killer(by_id[cell.id].record(), options, plan.setup, plan.timeout)
         if text:
             scripts[cell.id] = text
     chosen = [i for i in scripts if not (f := run.cells[i].failure) or f.confirmed is None][:CONFIRM]
-    shown = confirm.confirm([scripts[i] for i in chosen], plan.setup)
+    shown = confirm.confirm([scripts[i] for i in chosen], plan.setup, min(confirm.SECONDS, plan.timeout))
     lines = _finish_lines(plan.journal.path)
     for cell_id, confirmed in zip(chosen, shown):
         line = lines[cell_id]

@@ -9,6 +9,8 @@ import zlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from conformance import literal, script
 from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
@@ -35,7 +37,8 @@ class Options:
     level: int = 2
     seed: int = 0
     shrink: bool = True
-    pinned: tuple[tuple[str, str], ...] = ()  # (cell id, case) of known deviations, tried first
+    # (cell id, case, where) of known deviations: the case is tried, cases like it are kept out
+    pinned: tuple[tuple[str, str, str], ...] = ()
 
 
 @dataclasses.dataclass
@@ -53,6 +56,7 @@ class Result:
     detail: str = ""
     waiver: str | None = None
     failure: dict[str, Any] | None = None
+    pinned_alone: bool = False  # only pinned cases of known deviations failed
 
 
 class OpSession:
@@ -78,36 +82,55 @@ class OpSession:
         reason = check.needs(self.rule, self.target) if check.needs else None
         if reason:
             return Result("unsupported", detail=reason)
-        tally, missing, examples, device = Tally(check=check.name), "", 0, None
+        tally, seen = Tally(check=check.name), _Seen()
         for index, call in enumerate(self._cases(cell, check)):
             trial = self._trial(cell, call, tally, index)
-            try:
-                if check.applies and not check.applies(trial):
-                    continue
-                examples += 1
-                check.run(trial)
-                synchronize(trial.place)
-            except Unsupported as absent:
-                missing = str(absent)
-            except Exception as error:
-                reason = None if (cell.check, cell.dtype) in CORE else capability_reason(error)
-                if isinstance(error, AssertionError) or reason is None:
-                    return self._failed(cell, check, trial, error, examples)
-                missing = reason
-            device = trial.device or device
+            error = self._try(check, trial, seen)
+            if error is not None:
+                return self._failed(cell, check, trial, error, seen.examples)
+        # known deviations last: one that is there still must not keep the other cases from being tried
+        for case, _ in self._pinned(cell):
+            trial = self._trial(cell, Call(self.rule, literal.read(case)), Tally(check=check.name), 0)
+            error = self._try(check, trial, seen)
+            if error is not None:
+                return self._failed(cell, check, trial, error, seen.examples, pinned=True)
         if not tally.comparisons:
-            if examples and not missing:
-                return Result("not_exercised", examples, detail="nothing was compared")
-            return Result("unsupported", examples, detail=missing or check.absent)
+            if seen.examples and not seen.missing:
+                return Result("not_exercised", seen.examples, detail="nothing was compared")
+            return Result("unsupported", seen.examples, detail=seen.missing or check.absent)
         return Result(
-            "pass", examples, tally.elements, device or self.target.device, tally.ratio, tally.ulp,
+            "pass", seen.examples, tally.elements, seen.device or self.target.device, tally.ratio, tally.ulp,
             waiver=tally.waiver,
         )  # fmt: skip
 
+    def _try(self, check: Check, trial: Trial, seen: _Seen) -> Exception | None:
+        """Run a check on a case; the exception by which torch deviates, if it does."""
+        try:
+            if check.applies and not check.applies(trial):
+                return None
+            seen.examples += 1
+            check.run(trial)
+            synchronize(trial.place)
+        except Unsupported as absent:
+            seen.missing = str(absent)
+        except Exception as error:
+            reason = None if (check.name, trial.dtype) in CORE else capability_reason(error)
+            if isinstance(error, AssertionError) or reason is None:
+                return error
+            seen.missing = reason
+        seen.device = trial.device or seen.device
+        return None
+
+    def _pinned(self, cell: Cell) -> list[tuple[str, str]]:
+        return [(case, where) for cell_id, case, where in self.options.pinned if cell_id == cell.id]
+
     def _cases(self, cell: Cell, check: Check) -> list[Call]:
-        complex = DTYPES[cell.dtype].complex
-        pinned = [Call(self.rule, literal.read(text)) for cell_id, text in self.options.pinned if cell_id == cell.id]
-        return pinned + self._pool(check.regime, complex)[: self._share(check)]
+        pool = self._pool(check.regime, DTYPES[cell.dtype].complex)[: self._share(check)]
+        return [call for call in pool if not self._kept_out(cell, call)]
+
+    def _kept_out(self, cell: Cell, call: Call) -> bool:
+        """Whether a known deviation of this cell says that the case is one of those."""
+        return any(where and _holds(where, call) for _, where in self._pinned(cell))
 
     def _share(self, check: Check) -> int:
         """Compiling costs a hundred times what a case costs: there one case does."""
@@ -141,9 +164,11 @@ class OpSession:
 
     # failures
 
-    def _failed(self, cell: Cell, check: Check, trial: Trial, error: Exception, examples: int) -> Result:
+    def _failed(
+        self, cell: Cell, check: Check, trial: Trial, error: Exception, examples: int, pinned: bool = False
+    ) -> Result:
         since = time.perf_counter()
-        shrunk = self._shrunk(cell, check, error) if self.options.shrink else None
+        shrunk = self._shrunk(cell, check, error) if self.options.shrink and not pinned else None
         if shrunk is not None:
             smaller = self._trial(cell, shrunk, Tally(check=check.name), trial.index)
             again = _attempt(check, smaller)
@@ -158,17 +183,20 @@ class OpSession:
             "worst": dataclasses.asdict(worst) if isinstance(worst, Worst) else None,
             "script": script.write(cell.id, trial, error),
             "confirmed": None,
-            "shrunk": shrunk is not None,
+            "shrunk": pinned or shrunk is not None,
             "traceback": "" if known_wrong else "".join(traceback.format_exception(error))[-4000:],
         }
         return Result(
             "fail" if known_wrong else "error", examples, trial.tally.elements, trial.device,
             trial.tally.ratio if worst else None, trial.tally.ulp if worst else None,
             detail=str(failure["message"]).splitlines()[0][:400] if str(failure["message"]) else "", failure=failure,
+            pinned_alone=pinned,
         )  # fmt: skip
 
     def _shrunk(self, cell: Cell, check: Check, error: Exception) -> Call | None:
         def fails(call: Call) -> bool:
+            if self._kept_out(cell, call):
+                return False
             trial = self._trial(cell, call, Tally(check=check.name), 0)
             found = _attempt(check, trial)
             self._oracles.pop((id(call), cell.dtype), None)
@@ -177,6 +205,28 @@ class OpSession:
         complex = DTYPES[cell.dtype].complex
         count = self._count(check.regime)
         return shrink(self.rule, check.regime, complex, self.seed, count, fails, SHRINK_SECONDS)
+
+
+@dataclasses.dataclass
+class _Seen:
+    """What the cases of a cell have shown so far: how many were tried, and what torch said it has not."""
+
+    examples: int = 0
+    missing: str = ""
+    device: str | None = None
+
+
+def _holds(where: str, call: Call) -> bool:
+    """Whether the expression is true of the case; one that cannot be evaluated is not."""
+    bound = call.rule.signature.bind(*call.case.args, **call.case.kwargs)
+    bound.apply_defaults()
+    try:
+        return bool(eval(where, {"np": np, "__builtins__": _BUILTINS}, dict(bound.arguments)))
+    except Exception:
+        return False
+
+
+_BUILTINS = {f.__name__: f for f in (all, any, len, isinstance, tuple, list, int, float, str, bool, min, max, abs, sum)}
 
 
 def _attempt(check: Check, trial: Trial) -> Exception | None:

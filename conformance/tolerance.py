@@ -4,8 +4,9 @@
 
 elementwise, where r is the reference at the inputs as rounded to the dtype, and S how far r moves, in
 units of eps, when every input and cotangent (and, where torch's formula reads it, the saved output)
-moves by one unit in the last place in a random direction: the largest of a few such moves. One K serves
-every op, dtype and check.
+moves by one unit in the last place in a random direction, and when every intermediate result of the
+formula is rounded: the largest of a few such moves. Both are measured, none is guessed. One K serves
+every op, dtype and check. (Higham, Accuracy and Stability of Numerical Algorithms, 2002, chapters 1-3.)
 
 S costs evaluations of the reference, so it is computed in stages, only as far as a verdict needs it:
 none while the error is far below eps |r|, then FEW moves, and MANY before anything is called wrong
@@ -24,6 +25,8 @@ from reference.rule import Waiver
 
 K = 8.0
 FEW, MANY = 2, 48
+NEARBY = 2.0**-12  # how near, relatively, the point is at which roundings are measured
+SINGLE_EPS = 2.0**-23
 STEP = 2.0**-26  # the relative step where a sensitivity is measured by a difference
 
 
@@ -110,6 +113,37 @@ def difference_moves(
         slope, finer = np.abs(far - b) / STEP, np.abs(near - b) / (STEP / 8)
         result.append(np.where(finer > 4 * slope, 0.0, slope))
     return result
+
+
+def rounding_moves(
+    fn: Callable[[list[Any]], list[Any]], arrays: Sequence[Any], rng: np.random.Generator
+) -> list[Any]:
+    """How far fn moves, in units of eps, when every intermediate result is rounded.
+
+    Measured: the formula carried out in single precision, against double, at a point nearby whose
+    mantissas are full. What cancels inside a formula shows here and not in a move of its inputs.
+    """
+    wide, narrow = [], []
+    for a in arrays:
+        if a is None or a.dtype.kind not in "fc":
+            wide.append(a)
+            narrow.append(a)
+            continue
+        small = np.complex64 if a.dtype.kind == "c" else np.float32
+        near = np.asarray(a * (1.0 + NEARBY * rng.uniform(-1.0, 1.0, a.shape))).astype(small)
+        narrow.append(near)
+        wide.append(near.astype(a.dtype))
+    return [
+        None if w is None or n is None else np.abs(n.astype(w.dtype) - w) / SINGLE_EPS
+        for w, n in zip(fn(wide), fn(narrow))
+    ]
+
+
+def added(moves: Sequence[Any], others: Sequence[Any]) -> list[Any]:
+    """The sizes of two lists of moves together."""
+    return [
+        m if o is None else np.abs(o) if m is None else np.abs(m) + np.abs(o) for m, o in zip(moves, others)
+    ]
 
 
 def unit(a: np.ndarray, s: np.ndarray) -> np.ndarray:

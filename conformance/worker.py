@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import dataclasses
 import faulthandler
+import multiprocessing
 import os
 import signal
-import sys
-import threading
 import time
 import traceback
 import warnings
@@ -20,7 +17,8 @@ import numpy as np
 
 from conformance import known
 from conformance.cells import Cell, cell_from
-from conformance.journal import Journal
+from conformance.journal import NAME, Journal
+from conformance.lifeline import die_with
 
 STICKY_EXIT = 86  # the device no longer answers: replace this process
 
@@ -31,36 +29,31 @@ _state: dict[str, Any] = {}
 def prepare(out: str, setup: list[str]) -> None:
     """Once in each worker: die with the parent, note crashes, import torch, keep to one thread."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    _die_with(os.getppid())
+    parent = multiprocessing.parent_process()
+    assert parent is not None and parent.pid is not None
+    die_with(parent.pid)
     folder = Path(out) / "workers"
     folder.mkdir(exist_ok=True)
     _state["log"] = open(folder / f"{os.getpid()}.log", "w")  # noqa: SIM115  (open for the process's life)
     faulthandler.enable(_state["log"])
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
+    _state["journal"] = Journal(Path(out) / NAME)
+    try:
+        _import_torch(setup)
+    except BaseException as error:
+        _state["journal"].write("note", text=f"a worker could not start: {error or type(error).__name__}")
+        os._exit(1)
+    _state["startup"] = time.perf_counter() - _STARTED
 
+
+def _import_torch(setup: list[str]) -> None:
     from conformance.target import load_setup
 
     load_setup(setup)
     import torch
 
     torch.set_num_threads(1)
-    _state["journal"] = Journal(Path(out) / "journal.jsonl")
-    _state["startup"] = time.perf_counter() - _STARTED
-
-
-def _die_with(parent: int) -> None:
-    """Do not outlive the parent, even where it is killed: by the kernel on Linux, by watching elsewhere."""
-    if sys.platform == "linux":
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def work(records: list[dict[str, Any]], options: dict[str, Any], entries: list[known.Deviation]) -> dict[str, float]:
@@ -104,7 +97,8 @@ def run_cell(made: Any, cell: Cell, journal: Journal, entries: list[known.Deviat
 def finish(journal: Journal, cell: Cell, result: Any, entries: list[known.Deviation]) -> None:
     """Write the finish line of a cell, with the known deviation that explains it."""
     fields = dataclasses.asdict(result)
-    journal.write("finish", cell=cell.id, **fields, known=known.match(entries, cell.id, result.outcome))
+    explained = known.match(entries, cell.id, result.outcome, fields.pop("pinned_alone"))
+    journal.write("finish", cell=cell.id, **fields, known=explained)
 
 
 def _unforeseen(error: BaseException) -> dict[str, Any]:

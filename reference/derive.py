@@ -17,6 +17,7 @@ import numpy as np
 from reference.rule import Array, Case, Rule, is_array, is_inexact, is_list, stepping
 
 STEP = 1e-150
+SINGLE_STEP = 2.0**-40  # its square vanishes beside single precision, and it does not underflow there
 DIFFERENCE = 2.0**-9
 
 
@@ -97,18 +98,24 @@ def _arguments(rule: Rule, case: Case) -> Iterator[tuple[str, Any, Any]]:
             position += 1
 
 
+def step_of(arrays: Sequence[Array]) -> float:
+    """The complex step for these arrays: single precision has a smaller range."""
+    single = any(a.dtype in (np.float32, np.complex64) for a in arrays)
+    return SINGLE_STEP if single else STEP
+
+
 def stepped(arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Array]:
     """Every real array made complex, its tangent (or nothing) in the imaginary part."""
+    h = 1j * step_of(arrays)
     return [
-        a if not is_inexact(a) else np.asarray(a + (1j * STEP) * (0.0 if v is None else v))
-        for a, v in zip(arrays, tangents)
+        a if not is_inexact(a) else np.asarray(a + h * (0.0 if v is None else v)) for a, v in zip(arrays, tangents)
     ]
 
 
-def imaginary(values: Sequence[Any]) -> list[Any]:
+def imaginary(values: Sequence[Any], step: float = STEP) -> list[Any]:
     """What the step brought: the imaginary parts over h; None for integers and missing gradients."""
     return [
-        None if v is None or v.dtype.kind not in "fc" else np.asarray(v.imag) / STEP for v in values
+        None if v is None or v.dtype.kind not in "fc" else np.asarray(v.imag) / step for v in values
     ]
 
 
@@ -116,7 +123,7 @@ def jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> list[An
     """The tangents of the flat outputs (None for outputs of integers) for the tangents of the arrays."""
     if call.analytic:
         with stepping():
-            return imaginary(call.run(stepped(arrays, tangents))[0])
+            return imaginary(call.run(stepped(arrays, tangents))[0], step_of(arrays))
     return transposed(call, arrays, tangents)
 
 
@@ -160,7 +167,7 @@ def vjp_jvp(
     if call.analytic:
         with stepping():
             _, vjp = call.run(stepped(arrays, tangents))
-            return imaginary(vjp(list(cotangents)))
+            return imaginary(vjp(list(cotangents)), step_of(arrays))
     return difference(lambda xs: call.run(xs)[1](list(cotangents)), arrays, tangents)
 
 

@@ -38,9 +38,9 @@ class Waiver:
     """More room than the tolerance model gives, with the reason that the report will show.
 
     factor  multiplies the allowed error
-    room    for a pointwise op whose kernel is known to cancel: called with the case's arguments, gives
-            the size of the term whose rounding is allowed, in the shape of the output; gradients and
-            tangents are allowed the same times their cotangent or tangent
+    room    for a kernel that is known to cancel: called with the case's arguments, gives the size of the
+            terms whose rounding is allowed, in the shape of the output (or its largest, as a number);
+            gradients and tangents are allowed the same times their cotangent or tangent
     dtypes, checks  where it holds; empty means everywhere
     """
 

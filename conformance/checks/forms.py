@@ -7,8 +7,6 @@ A reproduction script is the source of the form with the inputs as literals: wha
 was run.
 """
 
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
-
 import torch
 from torch.autograd import forward_ad as fwAD
 

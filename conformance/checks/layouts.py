@@ -1,7 +1,5 @@
 """Memory layouts: the same values, held in another way. Each uses torch alone, for the scripts."""
 
-# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
-
 import torch
 
 

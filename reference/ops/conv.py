@@ -134,10 +134,10 @@ def option(draw: Draw, n, low, high):
     return draw.choice(values[0], values, list(values))
 
 
-def grown(draw: Draw, lows):
-    """Sizes of at least `lows`, the batch (the first) possibly 0; which two of them grow is drawn."""
+def grown(draw: Draw, lows, first=None):
+    """Sizes of at least `lows`, the first (the batch) possibly 0; the last grows, and `first` or another."""
     last = len(lows) - 1
-    favoured = (draw.integer(0, max(last - 1, 0)), last)
+    favoured = (draw.integer(0, max(last - 1, 0)) if first is None else first, last)
     if draw.regime == "empty":
         return [0, *(draw.integer(low, low + 2) for low in lows[1:])]
     return [

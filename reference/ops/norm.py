@@ -9,7 +9,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.conv import grown
 from reference.ops.pool import sums
-from reference.rule import Array, Case, conj, rule, unbroadcast
+from reference.rule import Array, Case, Waiver, conj, rule, unbroadcast
 
 
 def moments(x, axes):
@@ -58,6 +58,17 @@ def batch_statistics(draw: Draw, channels):
     return draw.reals((channels,), -2, 2), draw.reals((channels,), 0.25, 4)
 
 
+def spread(draw: Draw, slices, count):
+    """(slices, count): in each slice an even grid, jittered, in any order, with its own offset and scale.
+
+    Where few elements are equal or nearly so, the gradient is what is left of terms that cancel.
+    """
+    rng = draw.generator()
+    grid = np.broadcast_to(np.arange(count) / max(count - 1, 1), (slices, count))
+    x = rng.permuted(grid, axis=1) + rng.uniform(-0.1, 0.1, (slices, count)) / max(count, 1) - 0.5
+    return rng.uniform(1, 4, (slices, 1)) * x + rng.uniform(-1, 1, (slices, 1))
+
+
 def weights(draw: Draw, shape):
     return tuple(draw.choice(None, draw.reals(shape, -2, 2)) for _ in range(2))
 
@@ -69,8 +80,14 @@ def steep(draw: Draw):
 
 def batch_cases(draw: Draw):
     training = draw.boolean()
-    x = draw.reals(grown(draw, [2, 1, *(1,) * draw.integer(0, 3)]))
-    running = batch_statistics(draw, x.shape[1])
+    batch, channels, *sizes = grown(draw, [4, 1, *(1,) * draw.integer(0, 3)], first=1)
+    x = (
+        spread(draw, channels, batch * math.prod(sizes))
+        .reshape(channels, batch, *sizes)
+        .swapaxes(0, 1)
+        .copy()
+    )
+    running = batch_statistics(draw, channels)
     if training and draw.boolean():
         running = (None, None)
     options = dict(training=training, momentum=draw.choice(0.1, 0.0, 1.0, 0.5), eps=steep(draw))
@@ -90,6 +107,9 @@ def batch_errors(draw: Draw):
     cases=batch_cases,
     errors=batch_errors,
     mutates=("running_mean", "running_var"),
+    waivers=(
+        Waiver("float64 sums over a large batch have no wider accumulator", factor=8, dtypes=("float64",)),
+    ),
 )
 def batch_norm(
     input: Array,
@@ -136,7 +156,8 @@ def batch_norm(
 
 def instance_cases(draw: Draw):
     own = draw.boolean()
-    x = draw.reals(grown(draw, [1, 1, *(1,) * draw.integer(0, 2), 2]))
+    shape = grown(draw, [1, 1, *(1,) * draw.integer(0, 2), 4], first=0)
+    x = spread(draw, shape[0] * shape[1], math.prod(shape[2:])).reshape(shape)
     options = dict(use_input_stats=own, momentum=draw.choice(0.1, 0.0, 1.0, 0.5), eps=steep(draw))
     if not x.size:  # torch takes no statistics and no weights without a sample
         return Case((x,), {**options, "use_input_stats": True})
@@ -193,11 +214,9 @@ def instance_norm(
 
 def group_cases(draw: Draw):
     groups = draw.choice(1, 2, 3)
-    batch, each, *sizes = grown(draw, [1, 1, *(1,) * draw.integer(0, 2)])
-    if each * math.prod(sizes) == 1:
-        each = 2  # a single element is its own mean: nothing is left but rounding
+    batch, each, *sizes = grown(draw, [1, *(1,) * draw.integer(0, 2), 4], first=0)
     channels = groups * each
-    x = draw.reals((batch, channels, *sizes))
+    x = spread(draw, batch * groups, each * math.prod(sizes)).reshape(batch, channels, *sizes)
     return Case((x, groups, *weights(draw, (channels,))), dict(eps=steep(draw)))
 
 
@@ -228,14 +247,15 @@ def group_norm(input: Array, num_groups, weight: Array | None = None, bias: Arra
 def layer_shape(draw: Draw):
     """An input shape, and the part of it at the end that is normalised."""
     dims = draw.integer(1, 3)
-    # a single element is its own mean: nothing is left but rounding
-    shape = grown(draw, [*(1,) * dims, 2])[1 if draw.regime != "empty" and draw.boolean() else 0 :]
+    shape = grown(draw, [*(1,) * dims, 4], first=0)[1 if draw.regime != "empty" and draw.boolean() else 0 :]
     return shape, shape[draw.integer(max(0, len(shape) - dims), len(shape) - 1) :]
 
 
 def layer_cases(draw: Draw):
     shape, part = layer_shape(draw)
-    return Case((draw.reals(shape), part, *weights(draw, part)), dict(eps=steep(draw)))
+    count = math.prod(part)
+    x = spread(draw, math.prod(shape[: len(shape) - len(part)]), count).reshape(shape)
+    return Case((x, part, *weights(draw, part)), dict(eps=steep(draw)))
 
 
 def layer_errors(draw: Draw):
@@ -260,9 +280,9 @@ def layer_norm(
 def rms_cases(draw: Draw):
     shape, part = layer_shape(draw)
     eps = draw.choice(1e-5, None, 1e-3, 0.5)
-    # an eps of None is that of the dtype, and must not matter: no input near zero
-    # (and no complex ones whose squares cancel, or cross the cut of the root)
-    x = draw.numbers(shape, *((1.0, 4.0) if eps is None or draw.complex else (-4.0, 4.0)))
+    # no single element may be nearly all of the mean (its gradient cancels), an eps of None (that of the
+    # dtype) must not matter, and complex squares must not cancel: magnitudes of one size
+    x = draw.numbers(shape, 1.5, 3.0) * (2.0 * draw.bools(shape) - 1.0)
     return Case((x, part, draw.choice(None, draw.numbers(part))), dict(eps=eps))
 
 

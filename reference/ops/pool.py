@@ -248,7 +248,7 @@ def avg_pool3d(
 
 def adaptive_cases(n):
     def cases(draw: Draw):
-        shape = grown(draw, [1, 1, *(1,) * n])
+        shape = grown(draw, [1, 1, *(1,) * n], first=0)
         x = draw.reals(shape[1:] if shape[0] == 1 and draw.boolean() else shape)
         kept = None if n > 1 else shape[-1]
         size = [draw.choice(draw.integer(1, 5), kept) for _ in range(n)]

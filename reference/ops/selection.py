@@ -7,7 +7,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero, to, unmatched
-from reference.rule import Array, Case, is_array, is_stepping, rule
+from reference.rule import Array, Case, is_stepping, rule
 
 
 def pair(draw: Draw):
@@ -109,7 +109,7 @@ def clamp(input: Array, min: Array | float | None = None, max: Array | float | N
         if bound is not None:
             out = np.where(chosen, bound, out)
     for bound in (min, max):
-        if is_array(bound):  # the nan of a bound wins too, where it is a tensor
+        if isinstance(bound, (np.ndarray, np.generic)):  # the nan of a bound wins too, where it is a tensor
             out = np.where(np.isnan(np.real(bound)), bound, out)
 
     def vjp(g):

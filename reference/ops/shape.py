@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import Array, Case, rule, unbroadcast
+from reference.rule import Array, Case, rule
 
 
 def moved(x, move):
@@ -43,14 +43,9 @@ def listed(first, rest=()):
     return tuple(first) if isinstance(first, (tuple, list)) else (first, *rest)
 
 
-def refusing(min_dims, *calls, shape=(2, 3)):
-    """`errors` from (exception, arguments after the input); 0-d inputs are refused where min_dims asks for more."""
-
-    def errors(draw: Draw):
-        found = [(Case((draw.reals(shape), *arguments)), error) for error, *arguments in calls]
-        return found + ([(Case((draw.reals(()), 0)), IndexError)] if min_dims else [])
-
-    return errors
+def refusing(*calls, shape=(2, 3)):
+    """`errors` of a function of one tensor, from (exception, arguments after a tensor of `shape`)."""
+    return lambda draw: [(Case((draw.reals(shape), *arguments)), error) for error, *arguments in calls]
 
 
 def regrouped(draw: Draw, shape):
@@ -68,7 +63,7 @@ def reshape_cases(draw: Draw):
     return Case((x, regrouped(draw, x.shape)))
 
 
-@rule("reshape", cases=reshape_cases, errors=refusing(0, (RuntimeError, (4, -1))), complex=True, special="ieee")
+@rule("reshape", cases=reshape_cases, errors=refusing((RuntimeError, (4, -1))), complex=True, special="ieee")
 def reshape(input: Array, shape, *more):
     """The elements in row-major order as an array of `shape`; one size may be -1, and follows from the others.
 
@@ -80,7 +75,7 @@ def reshape(input: Array, shape, *more):
 @rule(
     "Tensor.view",
     cases=reshape_cases,
-    errors=refusing(0, (RuntimeError, (4, -1))),
+    errors=refusing((RuntimeError, (4, -1))),
     complex=True,
     special="ieee",
 )
@@ -101,7 +96,7 @@ def flatten_cases(draw: Draw):
     return draw.choice(Case((x,)), Case((x, ends[0])), Case((x,), dict(start_dim=ends[0], end_dim=ends[1])))
 
 
-@rule("flatten", cases=flatten_cases, errors=refusing(0, (RuntimeError, 1, 0)), complex=True, special="ieee")
+@rule("flatten", cases=flatten_cases, errors=refusing((RuntimeError, 1, 0)), complex=True, special="ieee")
 def flatten(input: Array, start_dim=0, end_dim=-1):
     """The dimensions from start_dim to end_dim as one. A 0-d tensor becomes one of one element.
 
@@ -123,7 +118,7 @@ def unflatten_cases(draw: Draw):
     return Case((draw.numbers(shape), dim, sizes))
 
 
-@rule("unflatten", cases=unflatten_cases, errors=refusing(0, (RuntimeError, 1, (2, 2))), complex=True, special="ieee")
+@rule("unflatten", cases=unflatten_cases, errors=refusing((RuntimeError, 1, (2, 2))), complex=True, special="ieee")
 def unflatten(input: Array, dim, sizes):
     """The dimension `dim` as several of `sizes`, one of which may be -1.
 
@@ -142,7 +137,7 @@ def permute_cases(draw: Draw):
     return Case((x, dims))
 
 
-@rule("permute", cases=permute_cases, errors=refusing(0, (RuntimeError, (0, 0)), (RuntimeError, (0,))), complex=True, special="ieee")
+@rule("permute", cases=permute_cases, errors=refusing((RuntimeError, (0, 0)), (RuntimeError, (0,))), complex=True, special="ieee")
 def permute(input: Array, dims, *more):
     """The dimensions in another order: output dimension i is dims[i].
 
@@ -156,7 +151,7 @@ def permute(input: Array, dims, *more):
 @rule(
     "transpose",
     cases=lambda draw: (lambda x: Case((x, draw.dim(x.ndim), draw.dim(x.ndim))))(draw.numbers(draw.shape())),
-    errors=refusing(0, (IndexError, 0, 2)),
+    errors=refusing((IndexError, 0, 2)),
     aliases=("swapdims",),
     complex=True,
     special="ieee",
@@ -174,7 +169,7 @@ def transpose(input: Array, dim0, dim1):
 @rule(
     "t",
     cases=lambda draw: Case((draw.numbers(draw.shape(max_dims=2)),)),
-    errors=refusing(0, (RuntimeError,), shape=(2, 3, 1)),
+    errors=refusing((RuntimeError,), shape=(2, 3, 1)),
     complex=True,
     special="ieee",
 )
@@ -198,7 +193,7 @@ def movedim_cases(draw: Draw):
 @rule(
     "movedim",
     cases=movedim_cases,
-    errors=refusing(0, (RuntimeError, (0, 0), (0, 1)), (IndexError, 0, 2)),
+    errors=refusing((RuntimeError, (0, 0), (0, 1)), (IndexError, 0, 2)),
     aliases=("moveaxis",),
     complex=True,
     special="ieee",
@@ -219,7 +214,7 @@ def squeeze_cases(draw: Draw):
     )
 
 
-@rule("squeeze", cases=squeeze_cases, errors=refusing(0, (IndexError, 2), (RuntimeError, (0, 0))), complex=True, special="ieee")
+@rule("squeeze", cases=squeeze_cases, errors=refusing((IndexError, 2), (RuntimeError, (0, 0))), complex=True, special="ieee")
 def squeeze(input: Array, dim=None):
     """Without the dimensions of size 1, or those of them that are in `dim`.
 
@@ -235,7 +230,7 @@ def unsqueeze_cases(draw: Draw):
     return Case((x, draw.dim(x.ndim + 1)))
 
 
-@rule("unsqueeze", cases=unsqueeze_cases, errors=refusing(0, (IndexError, 3), (IndexError, -4)), complex=True, special="ieee")
+@rule("unsqueeze", cases=unsqueeze_cases, errors=refusing((IndexError, 3), (IndexError, -4)), complex=True, special="ieee")
 def unsqueeze(input: Array, dim):
     """With a dimension of size 1 inserted at `dim`.
 
@@ -251,7 +246,7 @@ def diagonal_cases(draw: Draw):
     return Case((x,), draw.choice({}, dims, dict(offset=draw.integer(-5, 5), **dims)))
 
 
-@rule("diagonal", cases=diagonal_cases, errors=refusing(0, (RuntimeError, 0, 0, -2), (IndexError, 0, 0, 2)), complex=True, special="ieee")
+@rule("diagonal", cases=diagonal_cases, errors=refusing((RuntimeError, 0, 0, -2), (IndexError, 0, 0, 2)), complex=True, special="ieee")
 def diagonal(input: Array, offset=0, dim1=0, dim2=1):
     """The diagonal `offset` above the main one of the matrices in dim1 and dim2, as the last dimension.
 
@@ -267,7 +262,7 @@ def diag_cases(draw: Draw):
     return Case((x,), draw.choice({}, dict(diagonal=draw.integer(-5, 5))))
 
 
-@rule("diag", cases=diag_cases, errors=refusing(0, (RuntimeError,), shape=(1, 2, 3)), complex=True, special="ieee")
+@rule("diag", cases=diag_cases, errors=refusing((RuntimeError,), shape=(1, 2, 3)), complex=True, special="ieee")
 def diag(input: Array, diagonal=0):
     """The diagonal of a matrix, or the matrix with this diagonal and zeros elsewhere.
 
@@ -282,7 +277,7 @@ def triangle_cases(draw: Draw):
     return Case((draw.numbers(draw.shape(min_dims=2)),), draw.choice({}, dict(diagonal=draw.integer(-5, 5))))
 
 
-@rule("tril", cases=triangle_cases, errors=refusing(0, (RuntimeError,), shape=(3,)), complex=True, special="nonfinite")
+@rule("tril", cases=triangle_cases, errors=refusing((RuntimeError,), shape=(3,)), complex=True, special="nonfinite")
 def tril(input: Array, diagonal=0):
     """The matrices with zeros above the given diagonal.
 
@@ -291,7 +286,7 @@ def tril(input: Array, diagonal=0):
     return np.tril(input, diagonal), lambda g: (np.tril(g, diagonal),)
 
 
-@rule("triu", cases=triangle_cases, errors=refusing(0, (RuntimeError,), shape=(3,)), complex=True, special="nonfinite")
+@rule("triu", cases=triangle_cases, errors=refusing((RuntimeError,), shape=(3,)), complex=True, special="nonfinite")
 def triu(input: Array, diagonal=0):
     """The matrices with zeros below the given diagonal.
 

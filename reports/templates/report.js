@@ -233,7 +233,7 @@
       const body = make("tbody");
       box.append(make("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": `Matrix of ${name}` },
         make("table", { class: "grid" }, make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Subject"),
-          ...order.map((c) => make("th", { scope: "col" }, data.checks[c])))), body)));
+          ...order.map((c) => make("th", { scope: "col" }, ...data.checks[c].split(/(?=_)/).flatMap((part) => [make("wbr"), part]))))), body)));
       const more = make("button", { type: "button", onclick: () => add() }, "Show more subjects");
       function add() {
         const from = body.children.length;
@@ -288,6 +288,7 @@
     if (fold && !fold.open) { fold.open = true; goal.scrollIntoView(); }
   }
 
+  document.querySelectorAll(".without-script").forEach((element) => element.remove());
   copyButtons();
   addEventListener("hashchange", unfold);
   unfold();

@@ -1,6 +1,8 @@
 """A journal is read whole, or the reader says in one sentence why not."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -187,3 +189,9 @@ def test_the_sentence_has_the_three_counts():
         "torch 2.13.0 deviates: 1 unexpected failure (1 fail) in 1 subject; "
         "1 passed / 2 applicable / 3 total."
     )
+
+
+def test_reading_and_reporting_need_neither_torch_nor_the_suite():
+    code = "import sys, reports.html, reports.journal, reports.text; print(*sys.modules)"
+    names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {"torch", "numpy", "reference", "conformance"} & set(names.split())

@@ -1,0 +1,1 @@
+"""What `pytest --pyargs conformance` collects: one thin module for each kind of subject."""

@@ -1,0 +1,272 @@
+"""Factors of definite matrices, norms of matrices, traces and cross products."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from reference.draw import Draw
+from reference.ops.extrema import extremum
+from reference.ops.linalg import batch, herm, normal, not_square, solved, square
+from reference.ops.reduce import cast
+from reference.ops.vector_norm import nuclear, p_norm
+from reference.rule import Array, Case, conj, is_stepping, rule, unbroadcast
+
+
+def definite(draw: Draw, shape, n):
+    """Hermitian positive definite matrices, with eigenvalues of 1/2 to 2."""
+    a = square(draw, shape, n)
+    a = a @ np.conj(a.swapaxes(-1, -2))
+    return (a + np.conj(a.swapaxes(-1, -2))) / 2.0  # exactly Hermitian, also once rounded
+
+
+def factor(a):
+    """The lower factor L of a = L L^H column by column: unlike LAPACK's, analytic in a stepped matrix."""
+    low = np.zeros(a.shape, a.dtype)
+    for j in range(a.shape[-1]):
+        rest = a[..., j:, j] - (low[..., j:, :j] @ conj(low[..., j, :j, None]))[..., 0]
+        low[..., j:, j] = rest / np.sqrt(rest[..., :1])
+    return low
+
+
+def lower_half(a):
+    """The lower triangle with half of the diagonal."""
+    return np.tril(a) - a * (np.eye(a.shape[-1]) / 2.0)
+
+
+@rule(
+    "linalg.cholesky",
+    cases=lambda draw: Case(
+        (definite(draw, batch(draw), draw.side(0)),), draw.choice({}, dict(upper=True), dict(upper=False))
+    ),
+    errors=lambda draw: [*not_square(draw), (Case((-np.eye(2),)), RuntimeError)],
+    complex=True,
+)
+def cholesky(input: Array, *, upper=False):
+    """The lower triangular L with A = L L^H, or L^H, for a Hermitian positive definite A = (input + input^H) / 2.
+
+    The gradient is the Hermitian part of L^-H P L^-1, where P is the lower triangle of L^H g with half of its
+    diagonal.  input, output: (*, n, n).
+    Source: Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527; torch.linalg.cholesky.
+    """
+    a = (input + herm(input)) / 2.0
+    low = factor(a) if is_stepping() else np.linalg.cholesky(a)
+
+    def vjp(g, slip=0.0):
+        ell = low + (herm(np.asarray(slip)) if upper and np.ndim(slip) else slip)  # torch reads its rounded factor
+        p = lower_half(herm(ell) @ (herm(g) if upper else g))
+        s = herm(solved(herm(ell), herm(solved(herm(ell), p))))
+        return ((s + herm(s)) / 2.0,)
+
+    return (herm(low) if upper else low), vjp
+
+
+def factor_cases(draw: Draw):
+    upper = draw.boolean()
+    low = np.linalg.cholesky(definite(draw, batch(draw), draw.side(0)))
+    return Case((np.conj(low.swapaxes(-1, -2)) if upper else low,), draw.choice({}, dict(upper=upper)) if not upper else dict(upper=True))
+
+
+@rule("cholesky_inverse", cases=factor_cases, errors=not_square, complex=True)
+def cholesky_inverse(input: Array, upper=False):
+    """Y = (L L^H)^-1 for the lower triangle L of the input, or (U^H U)^-1 for its upper triangle U.
+
+    The gradient for L is the lower triangle of -Y (g + g^H) Y L.
+    input: (*, n, n), the other triangle is not read; output: (*, n, n).  Source: torch.cholesky_inverse.
+    """
+    low = herm(np.triu(input)) if upper else np.tril(input)
+    half = np.linalg.inv(low)
+    y = herm(half) @ half
+
+    def vjp(g, slip=0.0):
+        inverse = y + slip  # torch reads its rounded inverse
+        grad = np.tril(-inverse @ (g + herm(g)) @ herm(inverse) @ low)
+        return (herm(grad) if upper else grad,)
+
+    return y, vjp
+
+
+def extreme(x, keepdim, largest):
+    """The largest or smallest singular value of the matrices in the last two dimensions; its gradient is u v^H."""
+    real = is_stepping()
+    u, s, vh = np.linalg.svd(x.real if real else x)
+    i = 0 if largest else s.shape[-1] - 1
+    value, left, right = s[..., i], u[..., :, i], vh[..., i, :]
+    if real:  # first-order changes of the value and its vectors, in closed form
+        step = 1j * x.imag
+        inner = u.swapaxes(-1, -2) @ step @ vh.swapaxes(-1, -2)
+        value = value + inner[..., i, i]
+        across, down = inner[..., i, :], inner[..., :, i]
+        left = left + turn(u, s, i, down, across)
+        right = right + turn(vh.swapaxes(-1, -2), s, i, across, down)
+    polar = left[..., :, None] * right[..., None, :]
+    y = value[..., None, None] if keepdim else value
+    return y, lambda g: g.reshape(value.shape)[..., None, None] * polar
+
+
+def turn(basis, s, i, here, there):
+    """The change of the i-th singular vector among `basis`, from the changes u_j^T dA v_i (here) and u_i^T dA v_j."""
+    n = basis.shape[-1]
+    other = np.zeros((*s.shape[:-1], n))
+    other[..., : s.shape[-1]] = s
+    padded = np.zeros(other.shape, there.dtype)
+    m = min(n, there.shape[-1])
+    padded[..., :m] = there[..., :m]
+    mine = s[..., i : i + 1]
+    gap = mine**2 - other**2
+    gap[..., i] = 1.0
+    weight = (mine * here + other * padded) / gap
+    weight[..., i] = 0.0
+    return (basis @ weight[..., None])[..., 0]
+
+
+ORDERS = ("fro", "nuc", 1, -1, math.inf, -math.inf, 2, -2)
+
+
+def matrix_norm_cases(draw: Draw):
+    order = draw.choice(*ORDERS)
+    shape = list(draw.shape(2, 3, min_side=0 if order in ("fro", "nuc") else 1))
+    dim = draw.permutation(len(shape))[:2]
+    if draw.regime == "large" and order in ("nuc", 2, -2):
+        shape, dim = [9000, 2, 2], (1, 2)
+    if order == "nuc" and draw.regime == "empty":
+        shape = [max(n, 1) for n in shape]
+    x = draw.reals(shape, distinct=True)
+    x = x + 1j * draw.reals(shape, distinct=True) if draw.complex else x
+    if order in ("nuc", 2, -2):
+        x = apart(x, dim)
+    dim = tuple(d - len(shape) if draw.boolean() else d for d in dim)
+    options = {} if dim == (-2, -1) and draw.boolean() else dict(dim=dim)
+    return Case((x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options))
+
+
+def apart(x, dim):
+    """x with its singular values moved apart, and away from zero."""
+    a = np.moveaxis(x, dim, (-2, -1))
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    s = 1.0 + s.shape[-1] - np.arange(s.shape[-1]) + s / (1.0 + s) / 2.0
+    return np.moveaxis((u * s[..., None, :]) @ vh, (-2, -1), dim)
+
+
+@rule(
+    "linalg.matrix_norm",
+    cases=matrix_norm_cases,
+    errors=lambda draw: [
+        (Case((draw.reals((2, 3)), 3)), RuntimeError),
+        (Case((draw.reals((3,)),)), RuntimeError),
+        (Case((draw.reals((2, 3)),), dict(dim=(0, 0))), RuntimeError),
+    ],
+    complex=True,
+)
+def matrix_norm(input: Array, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
+    """"fro": the root of the sum of squares; "nuc": the sum of the singular values; 2 and -2: the largest and the
+    smallest of them; 1 and -1: the largest and smallest sum of moduli of a column; inf and -inf: of a row.
+
+    input: (*), real or complex, its matrices in the two dimensions `dim`; output: real, without these.
+    Source: torch.linalg.matrix_norm.
+    """
+    x = cast(input, dtype)
+    over = tuple(d % x.ndim for d in dim)
+    if ord == "fro":
+        y, back = p_norm(x, 2, over, keepdim)
+
+        def vjp(g, slip=0.0):
+            return (back(g, slip),)
+
+        return y, vjp
+    if ord == "nuc":
+        y, back = nuclear(x, over, keepdim)
+        return y, lambda g: (back(g),)
+    a = np.moveaxis(x, over, (-2, -1))
+    if a.shape[-1] == 0 or a.shape[-2] == 0:
+        y, back = np.zeros(a.shape[:-2] + ((1, 1) if keepdim else ())), lambda g: np.zeros_like(a)
+    elif ord in (2, -2):
+        y, back = extreme(a, keepdim, ord > 0)
+    else:
+        summed, kept = (-2, -1) if ord in (1, -1) else (-1, -2)
+        sums, by_sum = p_norm(a, 1, (summed % a.ndim,), True)
+        y, by_row = extremum(sums, (kept % a.ndim,), True, np.max if ord > 0 else np.min)
+        y, back = y if keepdim else y[..., 0, 0], lambda g: by_sum(by_row(g.reshape((*a.shape[:-2], 1, 1))))
+    if keepdim:
+        y = np.moveaxis(y, (-2, -1), over)
+    return y, lambda g: (np.moveaxis(back(np.moveaxis(g, over, (-2, -1)) if keepdim else g), (-2, -1), over),)
+
+
+@rule(
+    "trace",
+    cases=lambda draw: Case((draw.numbers(draw.shape(min_dims=2, max_dims=2)),)),
+    errors=lambda draw: [(Case((draw.reals((2, 3, 1)),)), RuntimeError)],
+    complex=True,
+)
+def trace(input: Array):
+    """The sum of the elements on the diagonal.
+
+    input: (m, n); output: ().  Source: torch.trace.
+    """
+    return np.trace(input), lambda g: (g * np.eye(*input.shape),)
+
+
+def crossed(a, b, dim):
+    """a x b along `dim`: c_i = a_j b_k - a_k b_j for (i, j, k) in cyclic order."""
+    a, b = np.broadcast_arrays(a, b)
+    ahead, behind = (lambda v: np.roll(v, -1, dim)), (lambda v: np.roll(v, -2, dim))
+    return ahead(a) * behind(b) - behind(a) * ahead(b)
+
+
+def cross_of(a, b, dim):
+    """The cross product and its vjp: the triple product <g, da x b> = <b x g, da> is cyclic."""
+
+    def vjp(g):
+        return unbroadcast(crossed(conj(b), g, dim), a.shape), unbroadcast(crossed(g, conj(a), dim), b.shape)
+
+    return crossed(a, b, dim), vjp
+
+
+def cross_arguments(draw: Draw):
+    """Two tensors with as many dimensions, of size 3 in one, broadcast in the others."""
+    shape = draw.shape(min_dims=1)
+    dim = draw.dim(len(shape))
+    made = []
+    for _ in range(2):
+        sides = [1 if draw.integer(0, 3) == 3 else n for n in shape]
+        sides[dim] = 3
+        made.append(normal(draw, sides))
+    return (*made, dim)
+
+
+def cross_cases(draw: Draw):
+    a, b, dim = cross_arguments(draw)
+    first = a.shape.index(3)
+    found = first == dim % a.ndim and b.shape[first] == 3 and draw.boolean()
+    return Case((a, b)) if found else Case((a, b, dim))
+
+
+def not_three(draw: Draw):
+    return [
+        (Case((draw.reals((2, 2)), draw.reals((2, 2)))), RuntimeError),
+        (Case((draw.reals((2, 3)), draw.reals((3,)))), RuntimeError),
+    ]
+
+
+@rule("cross", cases=cross_cases, errors=not_three, complex=True)
+def cross(input: Array, other: Array, dim=None):
+    """The cross products of the vectors of three along `dim`, by default the first dimension of size 3.
+
+    input, other: (*, 3, *), of as many dimensions, broadcast; output: (*, 3, *).  Source: torch.cross.
+    """
+    return cross_of(input, other, input.shape.index(3) if dim is None else dim)
+
+
+@rule(
+    "linalg.cross",
+    cases=lambda draw: (lambda a, b, dim: Case((a, b), {} if dim == -1 else dict(dim=dim)))(*cross_arguments(draw)),
+    errors=not_three,
+    complex=True,
+)
+def linalg_cross(input: Array, other: Array, *, dim=-1):
+    """The cross products of the vectors of three along `dim`.
+
+    input, other: (*, 3, *), of as many dimensions, broadcast; output: (*, 3, *).  Source: torch.linalg.cross.
+    """
+    return cross_of(input, other, dim)

@@ -1,0 +1,75 @@
+"""How far the numbers of a training move when every operation is rounded.
+
+The training runs once as it is, and a few times with random errors in every intermediate result (see
+reference.programs.rounding). The moves are those of a float32 run. Errors propagate linearly as long as
+they are small (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed. 2002, ch. 3), so that the
+moves of float64 are the same in units of its eps: all but those that a relu makes by deciding
+otherwise, which it does in float64 some 2^-29 times as often, that is never. The method is stochastic
+arithmetic (Vignes, Math. Comput. Simul. 35, 1993) with few samples. A number of few samples may stay
+close to 0 by chance, so that moves are pooled: a loss has the largest relative move of the steps around
+it, and an element of a tensor at least the root mean square of the whole tensor.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+
+from reference.programs.rounding import UNIT, Exact, Noisy
+from reference.programs.trainings import Training, run
+from reference.rule import Array
+
+EPS = 2 * UNIT
+AROUND = 10  # steps before and after
+
+
+@dataclasses.dataclass(frozen=True)
+class Spread:
+    """Moves in units of eps. losses: (steps,); parameters: one array in the shape of each."""
+
+    losses: Array
+    parameters: list[Array]
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """A training, and the moves of its numbers: where decisions are kept, and where they may turn."""
+
+    training: Training
+    smooth: Spread
+    turning: Spread
+
+
+@functools.lru_cache(maxsize=8)
+def measure(name: str, seed: int, steps: int) -> Measured:
+    """The training of this name with its moves. Kept: every dtype and every spelling in torch needs it."""
+    exact = Exact(keep=True)
+    training = run(name, seed, steps, exact)
+    smooth, errors = [], np.zeros(len(exact.decided))
+    for i in range(SMOOTH):
+        noisy = Noisy(i, exact.decided)
+        smooth.append(run(name, seed, steps, noisy))
+        errors = np.maximum(errors, noisy.errors)
+    turning = [run(name, seed, steps, Noisy(SMOOTH + k, (), k, errors.tolist())) for k in (1, -1)]
+    return Measured(training, _spread(training, smooth), _spread(training, smooth + turning))
+
+
+SMOOTH = 2
+
+
+def _spread(training: Training, runs: Sequence[Training]) -> Spread:
+    losses = np.max([np.abs(r.losses - training.losses) for r in runs], axis=0) / training.losses
+    padded = np.pad(losses, AROUND, mode="edge")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
+    parameters = [
+        _pooled(np.max([np.abs(r.parameters[i] - p) for r in runs], axis=0)) / EPS
+        for i, p in enumerate(training.parameters)
+    ]
+    return Spread(windows.max(axis=1) * training.losses / EPS, parameters)
+
+
+def _pooled(moves: Array) -> Array:
+    return np.maximum(moves, np.sqrt(np.mean(moves * moves)))

@@ -1,0 +1,127 @@
+"""Interpolation, padding and sampling against NumPy, scipy, polynomials that they keep, and each other."""
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from reference import lookup
+
+RNG = np.random.default_rng(3)
+
+
+def value(name, *args, **options):
+    return lookup(f"nn.functional.{name}")(*args, **options)[0]
+
+
+@pytest.mark.parametrize("size, out", [(4, 7), (7, 4), (5, 5), (1, 3), (6, 1)])
+def test_linear_interpolation_is_numpy_interp_at_the_centres(size, out):
+    x = RNG.standard_normal(size)
+    half = np.interp((np.arange(out) + 0.5) * size / out - 0.5, np.arange(size), x)
+    np.testing.assert_allclose(
+        value("interpolate", x[None, None], out, mode="linear")[0, 0], half, rtol=1e-12
+    )
+    corner = np.interp(np.linspace(0, size - 1, out), np.arange(size), x)
+    got = value("interpolate", x[None, None], out, mode="linear", align_corners=True)[0, 0]
+    np.testing.assert_allclose(got, corner, rtol=1e-12, atol=1e-13)
+
+
+def test_nearest_takes_the_pixel_below_and_nearest_exact_that_of_the_centre():
+    x = np.arange(5.0)[None, None]
+    assert value("interpolate", x, 3)[0, 0].tolist() == [0, 1, 3]
+    assert value("interpolate", x, 3, mode="nearest-exact")[0, 0].tolist() == [0, 2, 4]
+    assert value("interpolate", x, scale_factor=2.0)[0, 0].tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4]
+
+
+def test_a_scale_factor_is_used_as_given_unless_it_is_recomputed():
+    x = np.arange(5.0)[None, None]
+    given = value("interpolate", x, scale_factor=1.5, mode="linear")[0, 0]
+    again = value("interpolate", x, scale_factor=1.5, mode="linear", recompute_scale_factor=True)[0, 0]
+    np.testing.assert_allclose(given, np.clip((np.arange(7) + 0.5) / 1.5 - 0.5, 0, 4), rtol=1e-14)
+    np.testing.assert_allclose(
+        again, np.clip((np.arange(7) + 0.5) * 5 / 7 - 0.5, 0, 4), rtol=1e-14, atol=1e-15
+    )
+
+
+def test_the_cubic_kernel_has_the_weights_of_keys_at_a_quarter():
+    impulse = np.zeros((1, 1, 1, 8))
+    impulse[..., 4] = 1.0
+    got = value("interpolate", impulse, scale_factor=(1.0, 2.0), mode="bicubic")[0, 0, 0]
+    # place 2 i + 1 lies a quarter behind pixel i: distances 1.75, 0.75, 0.25 and 1.25 of i = 2, 3, 4, 5
+    weights = [-0.03515625, 0.26171875, 0.87890625, -0.10546875]
+    assert sum(weights) == 1.0
+    np.testing.assert_allclose(got[5:12:2], weights, rtol=1e-15)
+
+
+def test_antialias_means_over_the_widened_triangle():
+    x = np.arange(8.0)[None, None, None]
+    got = value("interpolate", x, (1, 4), mode="bilinear", antialias=True)[0, 0, 0]
+    weights = np.array([1, 3, 3, 1]) / 8
+    np.testing.assert_allclose(got[1:3], [weights @ np.arange(1, 5), weights @ np.arange(3, 7)], rtol=1e-14)
+
+
+def test_area_is_the_adaptive_mean():
+    x = RNG.standard_normal((1, 2, 7, 5))
+    np.testing.assert_array_equal(
+        value("interpolate", x, (3, 4), mode="area"), value("adaptive_avg_pool2d", x, (3, 4))
+    )
+
+
+@pytest.mark.parametrize(
+    "mode, numpys", [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")]
+)
+def test_padding_is_numpy_pad(mode, numpys):
+    x = RNG.standard_normal((2, 3, 4, 5))
+    want = np.pad(x, [(0, 0), (0, 0), (3, 1), (0, 4)], mode=numpys)
+    np.testing.assert_array_equal(value("pad", x, (0, 4, 3, 1), mode), want)
+
+
+def test_constant_padding_fills_and_negative_widths_cut():
+    x = np.arange(4.0)
+    assert value("pad", x, (1, -2), value=9.0).tolist() == [9, 0, 1]
+    assert value("pad", x[None], (-1, 1), "circular").tolist() == [[1, 2, 3, 1]]
+    assert value("pad", x[None], (-1, 1), "reflect").tolist() == [[1, 2, 3, 2]]
+
+
+def test_pixel_shuffle_interleaves_and_pixel_unshuffle_undoes_it():
+    x = np.arange(4.0).reshape(4, 1, 1)
+    y = lookup("pixel_shuffle")(x, 2)[0]
+    assert y.tolist() == [[[0, 1], [2, 3]]]
+    np.testing.assert_array_equal(lookup("pixel_unshuffle")(y, 2)[0], x)
+
+
+@pytest.mark.parametrize(
+    "padding_mode, scipys", [("zeros", "grid-constant"), ("border", "nearest"), ("reflection", "mirror")]
+)
+def test_grid_sample_is_map_coordinates_of_scipy(padding_mode, scipys):
+    x = RNG.standard_normal((1, 1, 5, 4))
+    places = RNG.uniform(-2, 6, (2, 3, 7))  # rows, columns
+    grid = np.stack([places[1] * 2 / 3 - 1, places[0] * 2 / 4 - 1], -1)[None]
+    got = value("grid_sample", x, grid, "bilinear", padding_mode, True)[0, 0]
+    want = ndimage.map_coordinates(x[0, 0], places, order=1, mode=scipys)
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_sampling_at_the_identity_gives_the_image_back(mode, align_corners):
+    x = RNG.standard_normal((2, 3, 4, 5))
+    theta = np.broadcast_to(np.eye(2, 3), (2, 2, 3)).copy()
+    grid = value("affine_grid", theta, x.shape, align_corners)
+    np.testing.assert_allclose(
+        value("grid_sample", x, grid, mode, "border", align_corners), x, rtol=1e-12, atol=1e-13
+    )
+
+
+def test_affine_grid_of_the_identity_holds_the_centres():
+    theta = np.eye(2, 3)[None]
+    assert value("affine_grid", theta, (1, 1, 1, 2), False).tolist() == [[[[-0.5, 0.0], [0.5, 0.0]]]]
+    assert value("affine_grid", theta, (1, 1, 1, 2), True).tolist() == [[[[-1.0, 0.0], [1.0, 0.0]]]]
+
+
+def test_a_clipped_place_has_no_slope():
+    grid = np.array([[[[-3.0, 0.0], [0.1, 3.0]]]])
+    _, vjp = lookup("nn.functional.grid_sample")(
+        RNG.standard_normal((1, 1, 4, 4)), grid, padding_mode="border"
+    )
+    slopes = vjp(np.ones((1, 1, 1, 2)))[1][0, 0]
+    assert slopes[0, 0] == 0.0 and slopes[1, 1] == 0.0 and slopes[1, 0] != 0.0
