@@ -112,7 +112,8 @@ def _script(cell: Cell) -> str:
             "wide = torch.zeros(4, 4, dtype=plain.dtype, device=there.device)",
             "wide[::2, ::2].copy_(there)",
             "right = torch.equal(there, there.clone()) and torch.equal(there.cpu(), plain)",
-            "right = right and torch.equal(wide[::2, ::2].cpu(), plain) and not torch.equal(there, there + 1 if plain.dtype != torch.bool else ~there)",
+            "other = there.logical_not() if plain.dtype == torch.bool else there + 1",
+            "right = right and torch.equal(wide[::2, ::2].cpu(), plain) and not torch.equal(there, other)",
             "sys.exit(0 if right else 1)",
         ]
     )

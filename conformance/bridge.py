@@ -22,7 +22,7 @@ def dtype_of(name: str) -> torch.dtype:
     return found
 
 
-def tensor(array: np.ndarray, dtype: Dtype | None, device: torch.device) -> torch.Tensor:
+def tensor(array: Any, dtype: Dtype | None, device: torch.device) -> torch.Tensor:
     """The array on the device; floating and complex arrays in the dtype or its counterpart of their kind."""
     made = torch.from_numpy(np.array(array, order="C"))  # a copy: torch must not write into the case
     if dtype is not None and array.dtype.kind in "fc":
@@ -55,7 +55,7 @@ def convert(value: Any, dtype: Dtype, device: torch.device) -> Any:
     return value
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def resolve(path: str) -> Any:
     """The object at torch.<path>, or None."""
     found: Any = torch
@@ -88,7 +88,11 @@ class Bound:
     """
 
     def __init__(
-        self, spelling: Spelling, oracle: Oracle, device: torch.device, tensors: list[torch.Tensor] | None = None
+        self,
+        spelling: Spelling,
+        oracle: Oracle,
+        device: torch.device,
+        tensors: list[torch.Tensor] | None = None,
     ):
         self.spelling, self.oracle, self.device = spelling, oracle, device
         self.function = spelling.function
@@ -121,7 +125,10 @@ class Bound:
         names = {place: f"x{i}" for i, place in enumerate(self.places)}
         words = [_text(a, names) for a in self._args]
         words += [f"{k}={_text(v, names)}" for k, v in self._kwargs.items()]
-        lines = [f"def f({', '.join(names.values())}):", f"    out = {self.spelling.text}({', '.join(words)})"]
+        lines = [
+            f"def f({', '.join(names.values())}):",
+            f"    out = {self.spelling.text}({', '.join(words)})",
+        ]
         lines.append("    outs = list(out) if isinstance(out, (tuple, list)) else [out]")
         lines.append(f"    return ({''.join(f'outs[{i}], ' for i in self.ys).strip()})")
         return "\n".join(lines)

@@ -7,6 +7,7 @@ cases again and then shrinks.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,7 +28,13 @@ def draw_calls(rule: Rule, regime: str, complex: bool, seed: int, count: int) ->
 
 
 def shrink(
-    rule: Rule, regime: str, complex: bool, seed: int, count: int, fails: Callable[[Call], bool], seconds: float
+    rule: Rule,
+    regime: str,
+    complex: bool,
+    seed: int,
+    count: int,
+    fails: Callable[[Call], bool],
+    seconds: float,
 ) -> Call | None:
     """The smallest failing case found within the time; None where none of the same cases fails again."""
     smallest: Call | None = None
@@ -39,10 +46,8 @@ def shrink(
             smallest = call
             raise _Found
 
-    try:
+    with contextlib.suppress(_Found, hypothesis.errors.HypothesisException):
         _drive(rule, regime, complex, seed, count, visit)
-    except (_Found, hypothesis.errors.HypothesisException):
-        pass
     return smallest
 
 

@@ -1,4 +1,4 @@
-"""Confirms reproduction scripts in fresh processes: torch is imported once, then every script has a fork of its own.
+"""Confirms reproduction scripts in fresh processes: torch is imported once, every script has its own fork.
 
 ``python -m conformance.confirm`` reads a JSON list of scripts and prints one exit code for each. Where
 forking is not to be had (or a device was initialised), each script gets a process from the start.
@@ -28,9 +28,7 @@ def confirm(scripts: Sequence[str], setup: Sequence[str] = (), seconds: float = 
     """
     if not scripts:
         return []
-    request = json.dumps(
-        {"scripts": list(scripts), "setup": list(setup), "seconds": seconds, "parent": os.getpid()}
-    )
+    request = json.dumps({"scripts": list(scripts), "setup": list(setup), "seconds": seconds, "parent": os.getpid()})
     try:
         done = subprocess.run(
             [sys.executable, "-m", "conformance.confirm"], input=request, text=True, capture_output=True,

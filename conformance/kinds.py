@@ -12,7 +12,7 @@ from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
 from conformance.programs import ProgramSession, program_cells
-from conformance.session import Options, OpSession, Result
+from conformance.session import OpSession, Options, Result
 from conformance.target import Target
 from reference import rules
 

@@ -63,10 +63,7 @@ class Deviation:
 
     def excuses(self, cell_id: str, outcome: str) -> bool:
         """Whether this outcome of the cell is the one expected, or a milder one that still is a failure."""
-        return (
-            self.covers(cell_id)
-            and SEVERITY["fail"] <= SEVERITY[outcome] <= SEVERITY[self.outcome]
-        )
+        return self.covers(cell_id) and SEVERITY["fail"] <= SEVERITY[outcome] <= SEVERITY[self.outcome]
 
     def holds_for(self, torch_version: str) -> bool:
         """Whether the entry is about this version of torch (development builds count as their release)."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,7 @@ def read(text: str) -> Case:
         raise ValueError(f"not a case: {text[:80]!r} ({error})") from error
 
 
-_CALLS = {
+_CALLS: dict[str, Callable[..., Any]] = {
     "array": lambda values, dtype="float64": np.array(values, dtype=dtype),
     "empty": lambda shape, dtype="float64": np.empty(shape, dtype=dtype),
     "float": float,

@@ -17,7 +17,13 @@ OUT = Path("conformance-out")
 
 def add(option: Callable[..., Any]) -> None:
     """Declare every option through `option`, argparse's add_argument or pytest's addoption."""
-    option("--device", action="append", default=[], metavar="NAME", help="cpu, cuda:0, ...; may be repeated (default: all)")
+    option(
+        "--device",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="cpu, cuda:0, ...; may be repeated (default: all)",
+    )
     option("--mode", action="append", default=[], metavar="MODE",
            help="eager, aot_eager, inductor, or compile for the last two; may be repeated (default: all)")  # fmt: skip
     option("--setup", action="append", default=[], metavar="MODULE_OR_FILE",
@@ -32,7 +38,12 @@ def add(option: Callable[..., Any]) -> None:
     option("--resume", action="store_true", default=False, help="go on from the journal in --out")
     option("--seed", type=int, default=0, help="equal seeds give equal inputs (default: 0)")
     option("--out", type=Path, default=OUT, metavar="DIR", help=f"journal and report (default: {OUT})")
-    option("--workers", type=int, default=os.cpu_count() or 1, help="worker processes (default: one for each core)")
+    option(
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="worker processes (default: one for each core)",
+    )
     option("--cell-timeout", type=float, default=60.0, metavar="SECONDS", help="most for one cell (default: 60)")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from conformance.dtypes import DTYPES, Dtype
 from conformance.tolerance import Quantity, added, difference_moves, random_signs, rounding_moves, unit
-from reference.derive import Call, imaginary, inner, jvp, stepped, vjp_jvp
 from reference.derive import STEP as COMPLEX_STEP
+from reference.derive import Call, imaginary, inner, jvp, stepped, vjp_jvp
 from reference.rule import Waiver, is_inexact, stepping
 
 # The five-point difference that serves rules without a complex step, relative to the gradient.
@@ -58,6 +58,7 @@ class Oracle:
         """A random direction of the array's kind, of size 1/2 to 3/2; None for integers."""
         if not is_inexact(like):
             return None
+
         def part() -> np.ndarray:
             return (self._rng.integers(0, 2, like.shape) * 2.0 - 1.0) * self._rng.uniform(0.5, 1.5, like.shape)
 
@@ -109,7 +110,10 @@ class Oracle:
 
             def both(moved: list[Any]) -> list[Any]:
                 outs, pull = self.call.run(moved[:n])
-                return [*(o if is_inexact(o) else None for o in outs), *(pull(moved[n:]) if self.ys else gradients)]
+                return [
+                    *(o if is_inexact(o) else None for o in outs),
+                    *(pull(moved[n:]) if self.ys else gradients),
+                ]
 
             flat = [*self.arrays, *cotangents]
             moves = [None if s is None else unit(a, s) for a, s in zip(flat, [*signs, *turns])]
@@ -233,9 +237,7 @@ class Oracle:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
             return self._both_moves(at, flat, rng)
 
-        return self._quantity(
-            wants, moves, self._noise(self.gradients, self.xs), [self.cotangents, self.tangents]
-        )
+        return self._quantity(wants, moves, self._noise(self.gradients, self.xs), [self.cotangents, self.tangents])
 
     @functools.cached_property
     def second_forward(self) -> Quantity:
@@ -264,10 +266,10 @@ class Oracle:
         out = self.outs[i]
         result = np.zeros(out.shape, out.dtype)
         for index in np.ndindex(out.shape):
-            for unit in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
-                basis = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
-                basis[i][index] = unit  # type: ignore[index]
-                result[index] += unit * inner(us, vjp_jvp(self.call, arrays, vs, basis))
+            for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
+                basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
+                basis[i][index] = direction
+                result[index] += direction * inner(us, vjp_jvp(self.call, arrays, vs, basis))
         return result
 
     def _noise(self, scale: Sequence[Any], places: Sequence[int], count: int | None = None) -> list[float] | None:

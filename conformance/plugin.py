@@ -20,6 +20,7 @@ from conformance import known, options
 from conformance.background import Background, Waiter
 from conformance.run import IncompleteError, Prepared, UsageError, begin
 
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "torch-conformance")
 
@@ -64,7 +65,9 @@ def state(config: pytest.Config) -> _State:
         from conformance.run import prepare
 
         begun = time.monotonic()
-        request = dataclasses.replace(options.request(_Chosen(config)), command=tuple(sys.argv), workers=_workers(config))
+        request = dataclasses.replace(
+            options.request(_Chosen(config)), command=tuple(sys.argv), workers=_workers(config)
+        )
         try:
             config.stash[_STATE] = _State(prepare(request), begun)
         except (UsageError, known.KnownFileError) as error:

@@ -65,7 +65,7 @@ class Watch:
 
     def look(self) -> None:
         for line in self._tail.read():
-            cell = line.get("cell")
+            cell = str(line.get("cell"))
             if line.get("event") == "start":
                 self.active[_unit_of(cell)] = (cell, time.monotonic())
             elif line.get("event") == "finish":

@@ -24,7 +24,11 @@ def ask(setup: list[str], devices: list[str], modes: list[str]) -> dict[str, Any
     """The environment and every cell of the targets. Raises TorchError or UsageError."""
     request = json.dumps({"setup": setup, "devices": devices, "modes": modes})
     done = subprocess.run(
-        [sys.executable, "-m", "conformance.probe"], input=request, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "conformance.probe"],
+        input=request,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     for line in reversed(done.stdout.splitlines()):
         if line.startswith('{"probe"'):

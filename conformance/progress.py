@@ -25,7 +25,14 @@ def progress(total: int) -> Iterator[Callable[[str, str], None]]:
 @contextlib.contextmanager
 def _bar(total: int) -> Iterator[Callable[[str, str], None]]:
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
@@ -60,4 +67,8 @@ class _Lines:
         done = sum(self._seen.values())
         wrong = sum(self._seen[o] for o in ("fail", "error", "crash", "timeout"))
         left = (now - self._began) / done * (self._total - done)
-        print(f"{done} of {self._total} cells, {wrong} wrong, about {left:.0f} s left", file=sys.stderr, flush=True)
+        print(
+            f"{done} of {self._total} cells, {wrong} wrong, about {left:.0f} s left",
+            file=sys.stderr,
+            flush=True,
+        )

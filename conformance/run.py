@@ -160,7 +160,6 @@ def execute(prepared: Prepared, progress: Callable[[str, str], None], begun: flo
 
     `progress` is told of every cell and its outcome; `begun` is when the command started.
     """
-    request = prepared.request
     journal, done = begin(prepared)
     left = [c for c in prepared.cells if c.id not in done]
     watch = Watch(Tail(journal.path, journal.path.stat().st_size), progress)
@@ -191,7 +190,14 @@ def plan_for(prepared: Prepared, journal: Journal) -> Plan:
         pinned.setdefault(f"{subject}::{target}", []).append((cell_id, case, where))
     options = {"level": request.level, "seed": request.seed}
     return Plan(
-        request.out, journal, options, list(request.setup), prepared.known, request.workers, request.timeout, pinned
+        request.out,
+        journal,
+        options,
+        list(request.setup),
+        prepared.known,
+        request.workers,
+        request.timeout,
+        pinned,
     )
 
 
@@ -202,7 +208,7 @@ def run_all(todo: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
     stages = Counter[str]()
     if base:
         stages += run_units(base, plan, watch)
-    broken = {}
+    broken: dict[str, str] = {}
     for cell_id, outcome in watch.outcomes.items():
         subject, _, target, _ = cell_id.split("::")
         if subject == "tensor" and outcome not in ("pass", "unsupported"):
@@ -244,7 +250,11 @@ def _finish_lines(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def close(
-    prepared: Prepared, journal: Journal, interrupted: bool, stages: Iterable[tuple[str, float]] | Counter[str], seconds: float
+    prepared: Prepared,
+    journal: Journal,
+    interrupted: bool,
+    stages: Iterable[tuple[str, float]] | Counter[str],
+    seconds: float,
 ) -> int:
     """Write the footer and the report; returns the exit code."""
     run = read(journal.path)

@@ -15,7 +15,7 @@ import torch
 
 from conformance import literal
 from conformance.bridge import array
-from conformance.checks import forms, layouts
+from conformance.checks import forms
 from conformance.checks.check import Evidence, Trial
 from conformance.compare import Mismatch
 from conformance.tolerance import MANY
@@ -69,8 +69,10 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
     lines.append(f"allowed = {_array(np.broadcast_to(quantity.allowed(i, MANY), np.shape(quantity.wants[i])))}")
     lines.append("got = got.to(torch.complex128 if got.is_complex() else torch.float64).numpy()")
     lines.append("print('got', got, 'want', want, sep='\\n')")
-    lines.append("right = got.shape == want.shape and np.all((got == want) | (np.abs(got - want) <= allowed) | (np.isnan(got) & np.isnan(want)))")
-    lines.append("sys.exit(0 if right else 1)")
+    # a shape of its own would broadcast in the comparison: judge it first
+    lines.append("sys.exit(1) if got.shape != want.shape else None")
+    lines.append("close = (got == want) | (np.abs(got - want) <= allowed) | (np.isnan(got) & np.isnan(want))")
+    lines.append("sys.exit(0 if np.all(close) else 1)")
     return "\n".join(lines)
 
 
@@ -79,7 +81,7 @@ def _first_line(error: Exception) -> str:
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _names(function: Any) -> frozenset[str]:
     tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
     return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
@@ -111,14 +113,14 @@ def _uses(form: Any, name: str) -> bool:
     return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(body) if isinstance(n, ast.Name))
 
 
-def _dtype_of(a: np.ndarray, oracle: Any) -> torch.dtype:
+def _dtype_of(a: Any, oracle: Any) -> torch.dtype:
     dtype = oracle.dtype.with_complex if a.dtype.kind == "c" else oracle.dtype.real
     found = getattr(torch, dtype.name)
     assert isinstance(found, torch.dtype)
     return found
 
 
-def _tensor(a: np.ndarray, dtype: torch.dtype, device: str) -> str:
+def _tensor(a: Any, dtype: torch.dtype, device: str) -> str:
     where = "" if device == "'cpu'" else f", device={device}"
     if a.size > READABLE:
         return f"torch.from_numpy({_array(a)}).to({dtype}){where and f'.to({device})'}"

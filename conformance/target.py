@@ -65,8 +65,7 @@ def devices() -> list[str]:
     """The CPU and every accelerator that this torch reports, one entry for each."""
     found = ["cpu"]
     for kind in _accelerators():
-        module = getattr(torch, kind, None)
-        count = module.device_count() if hasattr(module, "device_count") else 1
+        count = getattr(getattr(torch, kind, None), "device_count", lambda: 1)()
         found += [f"{kind}:{i}" for i in range(count)]
     return found
 
@@ -113,7 +112,7 @@ def expand_modes(modes: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(result))
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def holds(device: str, dtype: str) -> bool:
     """Whether the device can make a tensor of this dtype at all (MPS has no float64)."""
     try:
@@ -126,9 +125,7 @@ def holds(device: str, dtype: str) -> bool:
 def synchronize(device: torch.device) -> None:
     """Wait for the device, so that an error shows in the cell that caused it."""
     if device.type != "cpu":
-        module = getattr(torch, device.type, None)
-        if hasattr(module, "synchronize"):
-            module.synchronize()
+        getattr(getattr(torch, device.type, None), "synchronize", lambda: None)()
 
 
 def environment(setup: Sequence[str] = ()) -> dict[str, Any]:
@@ -164,9 +161,8 @@ def _device_record(device: str) -> dict[str, Any]:
         "device": device, "name": _cpu_name() if device == "cpu" else device, "memory": None,
         "capability": None, "driver": None, "dtypes": [d for d in DTYPES if holds(device, d)],
     }  # fmt: skip
-    module = getattr(torch, device.split(":")[0], None)
-    if device.startswith("cuda") and hasattr(module, "get_device_properties"):
-        properties = module.get_device_properties(device)
+    if device.startswith("cuda"):
+        properties = torch.cuda.get_device_properties(device)
         record.update(name=properties.name, memory=properties.total_memory)
         record["capability"] = f"{properties.major}.{properties.minor}"
     return record

@@ -92,9 +92,7 @@ class Quantity:
         return np.asarray(waiver.factor * self.allowed(i, MANY) + K * dtype.eps * extra)
 
 
-def difference_moves(
-    fn: Callable[[list[Any]], list[Any]], arrays: Sequence[Any], moves: Sequence[Any]
-) -> list[Any]:
+def difference_moves(fn: Callable[[list[Any]], list[Any]], arrays: Sequence[Any], moves: Sequence[Any]) -> list[Any]:
     """How far fn moves when its arguments make these moves, to first order, by a one-sided difference.
 
     A change that does not shrink with the step is a jump (a tie that falls, a kink that is crossed):
@@ -115,9 +113,7 @@ def difference_moves(
     return result
 
 
-def rounding_moves(
-    fn: Callable[[list[Any]], list[Any]], arrays: Sequence[Any], rng: np.random.Generator
-) -> list[Any]:
+def rounding_moves(fn: Callable[[list[Any]], list[Any]], arrays: Sequence[Any], rng: np.random.Generator) -> list[Any]:
     """How far fn moves, in units of eps, when every intermediate result is rounded.
 
     Measured: the formula carried out in single precision, against double, at a point nearby whose
@@ -141,9 +137,7 @@ def rounding_moves(
 
 def added(moves: Sequence[Any], others: Sequence[Any]) -> list[Any]:
     """The sizes of two lists of moves together."""
-    return [
-        m if o is None else np.abs(o) if m is None else np.abs(m) + np.abs(o) for m, o in zip(moves, others)
-    ]
+    return [m if o is None else np.abs(o) if m is None else np.abs(m) + np.abs(o) for m, o in zip(moves, others)]
 
 
 def unit(a: np.ndarray, s: np.ndarray) -> np.ndarray:

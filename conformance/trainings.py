@@ -4,8 +4,8 @@ Each takes x: (N, D_in), y: (N, D_out), the initial parameters, and the number o
 is to do), and returns every loss and the final parameters.
 """
 
-# Tutorials do not annotate.
-# mypy: allow-untyped-defs, allow-untyped-calls
+# mypy: ignore-errors
+# (tutorials do not annotate)
 
 from __future__ import annotations
 

@@ -64,9 +64,7 @@ class Call:
     def run(self, arrays: Sequence[Array]) -> tuple[list[Array], Callable[..., list[Any]]]:
         """Flat outputs, and a vjp from flat cotangents to one gradient (or None) for each of `arrays`."""
         if self.rule.mutates:
-            arrays = [
-                a.copy() if p[0] in self.rule.mutates else a for a, p in zip(arrays, self.paths)
-            ]
+            arrays = [a.copy() if p[0] in self.rule.mutates else a for a, p in zip(arrays, self.paths)]
         case = self.replaced(arrays)
         outs, pull = self.rule(*case.args, **case.kwargs)
         many = isinstance(outs, tuple)
@@ -107,16 +105,12 @@ def step_of(arrays: Sequence[Array]) -> float:
 def stepped(arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Array]:
     """Every real array made complex, its tangent (or nothing) in the imaginary part."""
     h = 1j * step_of(arrays)
-    return [
-        a if not is_inexact(a) else np.asarray(a + h * (0.0 if v is None else v)) for a, v in zip(arrays, tangents)
-    ]
+    return [a if not is_inexact(a) else np.asarray(a + h * (0.0 if v is None else v)) for a, v in zip(arrays, tangents)]
 
 
 def imaginary(values: Sequence[Any], step: float = STEP) -> list[Any]:
     """What the step brought: the imaginary parts over h; None for integers and missing gradients."""
-    return [
-        None if v is None or v.dtype.kind not in "fc" else np.asarray(v.imag) / step for v in values
-    ]
+    return [None if v is None or v.dtype.kind not in "fc" else np.asarray(v.imag) / step for v in values]
 
 
 def jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
@@ -138,7 +132,7 @@ def transposed(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> 
         tangent = np.zeros(out.shape, out.dtype)
         for index in np.ndindex(out.shape):
             for unit in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
-                basis = [np.zeros_like(o) if is_inexact(o) else None for o in outs]
+                basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in outs]
                 basis[i][index] = unit
                 tangent[index] += unit * inner(vjp(basis), tangents)
         result.append(tangent)
@@ -147,18 +141,10 @@ def transposed(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> 
 
 def inner(left: Sequence[Any], right: Sequence[Any]) -> float:
     """Re<left, right> over flat lists; a missing entry is zero."""
-    return float(
-        sum(
-            np.sum((np.conj(a) * b).real)
-            for a, b in zip(left, right)
-            if a is not None and b is not None
-        )
-    )
+    return float(sum(np.sum((np.conj(a) * b).real) for a, b in zip(left, right) if a is not None and b is not None))
 
 
-def vjp_jvp(
-    call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotangents: Sequence[Any]
-) -> list[Any]:
+def vjp_jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
     """The derivative of ``x -> vjp_x(g)`` in the direction of the tangents: one entry for each array.
 
     By the symmetry of second derivatives this one oracle serves all four compositions of reverse
@@ -171,9 +157,7 @@ def vjp_jvp(
     return difference(lambda xs: call.run(xs)[1](list(cotangents)), arrays, tangents)
 
 
-def difference(
-    fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], tangents: Sequence[Any]
-) -> list[Any]:
+def difference(fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
     """The directional derivative of fn by a five-point difference extrapolated twice (Richardson).
 
     The truncation error falls with h to the eighth; with h = 2**-9 rounding dominates, some 1e-13

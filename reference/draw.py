@@ -53,7 +53,7 @@ class Draw:
         """
         if self.regime == "edges" and self._grown < 2:
             self._grown += 1
-            return max(low, self.choice(*EDGES))
+            return max(low, int(self.choice(*EDGES)))
         if self.regime == "large" and self._grown < 2:
             self._grown += 1
             return max(low, 190 + self.integer(0, 5))
@@ -149,9 +149,7 @@ class Draw:
             x = _keep_away(x, point, low, high)
         return np.asarray(x, dtype=np.float64)
 
-    def numbers(
-        self, shape: Sequence[int] = (), low: float = -4.0, high: float = 4.0, **options: Any
-    ) -> np.ndarray:
+    def numbers(self, shape: Sequence[int] = (), low: float = -4.0, high: float = 4.0, **options: Any) -> np.ndarray:
         """As `reals`, or complex128 with both parts so drawn when a complex case is wanted."""
         x = self.reals(shape, low, high, **options)
         if not self.complex:

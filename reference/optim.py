@@ -92,7 +92,5 @@ def _each(
 ) -> tuple[list[Array], State]:
     """One step for every parameter that has a gradient."""
     state = state or [{} for _ in parameters]
-    pairs = [
-        (p, s) if g is None else step(p, g, s) for p, g, s in zip(parameters, gradients, state, strict=True)
-    ]
+    pairs = [(p, s) if g is None else step(p, g, s) for p, g, s in zip(parameters, gradients, state, strict=True)]
     return [p for p, _ in pairs], [s for _, s in pairs]

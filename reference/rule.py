@@ -15,14 +15,14 @@ import contextlib
 import dataclasses
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
 from reference.draw import Draw
 
 Array = np.ndarray
-Number = Union[Array, float, int, complex, bool]
+Number = Array | float | int | complex | bool
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,8 +79,8 @@ def conj(x: Array) -> Array:
 def absolute(x: Array) -> Array:
     """|x|, analytic in the step for real arrays; 0 at 0."""
     if _step or not np.iscomplexobj(x):
-        return x * np.sign(x.real)
-    return np.abs(x)
+        return np.asarray(x * np.sign(x.real))
+    return np.asarray(np.abs(x))
 
 
 def is_array(x: object) -> bool:
@@ -103,10 +103,8 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     if g.shape == shape:
         return g
     extra = g.ndim - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1
-    )
-    return g.sum(axis=axes).reshape(shape)
+    axes = tuple(range(extra)) + tuple(extra + i for i, n in enumerate(shape) if n == 1 and g.shape[extra + i] != 1)
+    return np.asarray(g.sum(axis=axes).reshape(shape))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Node:
 
 
 # Of every variable, in the order of their making; None where the result does not depend on it.
-Gradients = dict[Node, Union[Array, None]]
+Gradients = dict[Node, Array | None]
 
 
 @dataclasses.dataclass(frozen=True)

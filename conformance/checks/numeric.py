@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from conformance.checks import forms, layouts
 from conformance.bridge import Bound, Spelling, resolve, tensor
+from conformance.checks import forms, layouts
 from conformance.checks.check import REGISTRY, Check, Evidence, Form, Trial, Unsupported, Want
 from conformance.compare import Mismatch
 from conformance.oracle import BASIS, Oracle
@@ -183,10 +183,28 @@ numeric("accumulate", forms.accumulate, wants_gradients, ONCE, "Two backward pas
 numeric("batched_grad", forms.batched_grad, twice(wants_gradients), ONCE, "Several cotangents in one batch.")
 numeric("func_vjp", forms.func_vjp, wants_gradients, ONCE, "torch.func.vjp.")
 numeric("func_jvp", forms.func_jvp, wants_tangents, ONCE, "torch.func.jvp.")
-numeric("func_jacrev", forms.func_jacrev, wants_tangents, {"float32": 3, "float64": 3}, "torch.func.jacrev times a tangent.")
-numeric("func_jacfwd", forms.func_jacfwd, wants_tangents, {"float32": 3, "float64": 3}, "torch.func.jacfwd times a tangent.")
+numeric(
+    "func_jacrev",
+    forms.func_jacrev,
+    wants_tangents,
+    {"float32": 3, "float64": 3},
+    "torch.func.jacrev times a tangent.",
+)
+numeric(
+    "func_jacfwd",
+    forms.func_jacfwd,
+    wants_tangents,
+    {"float32": 3, "float64": 3},
+    "torch.func.jacfwd times a tangent.",
+)
 numeric("checkpoint", forms.checkpoint, wants_gradients, ONCE, "Recomputed under torch.utils.checkpoint.")
-numeric("checkpoint_reentrant", forms.checkpoint_reentrant, wants_gradients, {"float32": 3}, "Recomputed, reentrant.")
+numeric(
+    "checkpoint_reentrant",
+    forms.checkpoint_reentrant,
+    wants_gradients,
+    {"float32": 3},
+    "Recomputed, reentrant.",
+)
 numeric("saved_tensor_hooks", forms.saved_tensor_hooks, wants_gradients, ONCE, "Saved tensors packed as copies.")
 numeric("save_on_cpu", forms.save_on_cpu, wants_gradients, {"float32": 3}, "Saved tensors kept on the CPU.")
 numeric(
@@ -219,7 +237,7 @@ numeric(
 
 
 def _layout(name: str) -> None:
-    change = layouts.LAYOUTS[name]
+    change: Any = layouts.LAYOUTS[name]
 
     def run(trial: Trial) -> None:
         bound = trial.bound()

@@ -11,8 +11,8 @@ import torch
 
 from conformance.bridge import Bound, array, tensor
 from conformance.checks import forms
-from conformance.checks.check import Evidence, Trial, Unsupported, capability_reason, check
-from conformance.checks.numeric import BOTH, ONCE, forward_once, wants_gradients, wants_outputs
+from conformance.checks.check import Evidence, Trial, Unsupported, check
+from conformance.checks.numeric import ONCE, forward_once, wants_gradients, wants_outputs
 from conformance.compare import Mismatch, compare_exactly
 from conformance.draws import SeededDraw
 from conformance.target import Target
@@ -61,7 +61,10 @@ def errors(trial: Trial) -> None:
     assert trial.rule.errors is not None
     for case, expected in trial.rule.errors(SeededDraw(f"{trial.rule.name}/errors/{trial.index}")):
         call = Call(trial.rule, case)
-        args, kwargs = [_to_torch(trial, v) for v in case.args], {k: _to_torch(trial, v) for k, v in case.kwargs.items()}
+        args, kwargs = (
+            [_to_torch(trial, v) for v in case.args],
+            {k: _to_torch(trial, v) for k, v in case.kwargs.items()},
+        )
         del call
         trial.tally.comparisons += 1
         trial.tally.elements += 1
@@ -133,9 +136,7 @@ def _same_form(trial: Trial, shadows: list[Any], real: list[Any], what: str, str
         trial.tally.comparisons += 1
         trial.tally.elements += 1
         if shadow.shape != t.shape or shadow.dtype != t.dtype:
-            raise Mismatch(
-                f"{what} output {tuple(shadow.shape)} {shadow.dtype}, really {tuple(t.shape)} {t.dtype}"
-            )
+            raise Mismatch(f"{what} output {tuple(shadow.shape)} {shadow.dtype}, really {tuple(t.shape)} {t.dtype}")
 
 
 SPECIAL = (np.nan, np.inf, -np.inf, 0.0, -0.0, 2.0**-1060)
@@ -166,7 +167,12 @@ def special(trial: Trial) -> None:
         trial.match(found, ("output", changed.value, i), signed_zero=trial.rule.special == "ieee")
 
 
-@check("parallel", {"float32": 2, "float64": 3, "bfloat16": 3, "complex64": 3}, regime="large", applies=forward_once)
+@check(
+    "parallel",
+    {"float32": 2, "float64": 3, "bfloat16": 3, "complex64": 3},
+    regime="large",
+    applies=forward_once,
+)
 def parallel(trial: Trial) -> None:
     """Past the size at which kernels go parallel, on more than one thread: value and gradients."""
     if max(a.size for a in trial.call.arrays) < 2**15:

@@ -1,8 +1,8 @@
 """Discrete Fourier transforms.
 
-Each is linear over the reals, so its vjp is its adjoint. With E[j, k] = exp(-2 pi i j k / n) the transform is
-y = s E x with a real scale s, for x cut or padded with zeros to n; its adjoint is s E^H g, an inverse transform
-without its 1/n, padded or cut to the size of x. A gradient of a real input is the real part of that.
+Each is linear over the reals, so its vjp is its adjoint. With E[j, k] = exp(-2 pi i j k / n) the transform
+is y = s E x with a real scale s, for x cut or padded with zeros to n; its adjoint is s E^H g, an inverse
+transform without its 1/n, padded or cut to the size of x. The gradient of a real input is the real part.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NORMS = (None, "backward", "ortho", "forward")
 
 
 def scale(n, norm, inverse):
-    """The factor of a transform of n points in all: the direction that `norm` names has 1/n, both have "ortho"."""
+    """The factor of a transform of n points: the direction that `norm` names has 1/n, "ortho" is for both."""
     if norm == "ortho":
         return 1.0 / math.sqrt(n)
     return 1.0 / n if (norm == "forward") != inverse else 1.0
@@ -30,7 +30,9 @@ def resized(x, n, dim):
     have = x.shape[dim]
     if n <= have:
         return np.take(x, np.arange(n), axis=dim) if n < have else x
-    return np.concatenate([x, np.zeros([n - m if i == dim % x.ndim else m for i, m in enumerate(x.shape)])], axis=dim)
+    return np.concatenate(
+        [x, np.zeros([n - m if i == dim % x.ndim else m for i, m in enumerate(x.shape)])], axis=dim
+    )
 
 
 def exponentials(x, n, dim, inverse):
@@ -39,7 +41,7 @@ def exponentials(x, n, dim, inverse):
 
 
 def halves(n, dim, ndim):
-    """How often each coefficient of the half spectrum of n real points stands in the full one: 1, 2, ..., 2, (1)."""
+    """How often the full spectrum of n real points has each coefficient of the half one: 1, 2, .., 2, (1)."""
     counts = np.full(n // 2 + 1, 2.0)
     counts[0] = 1.0
     if n % 2 == 0:
@@ -161,7 +163,8 @@ def rfft(input: Array, n=None, dim=-1, norm=None):
 def irfft(input: Array, n=None, dim=-1, norm=None):
     """The n real points (2 (m - 1) unless given) whose half spectrum is the input: the inverse of rfft.
 
-    The imaginary part of the coefficient of zero frequency is not read, nor that of the middle one of an even n.
+    The imaginary part of the coefficient of zero frequency is not read, nor that of the middle one of an
+    even n.
     input: (*, m, *); output: (*, n, *), real.  Source: torch.fft.irfft.
     """
     return from_half(input, 2 * (input.shape[dim] - 1) if n is None else n, dim, norm, False)
@@ -169,7 +172,7 @@ def irfft(input: Array, n=None, dim=-1, norm=None):
 
 @rule("fft.hfft", cases=half_cases, errors=wrong, complex=True, analytic=False)
 def hfft(input: Array, n=None, dim=-1, norm=None):
-    """The fft of the n points (2 (m - 1) unless given) of which the input is one half, the other its conjugate.
+    """The fft of the n points (2 (m - 1) unless given) of which the input is a half, the other its conjugate.
 
     input: (*, m, *); output: (*, n, *), real.  Source: torch.fft.hfft.
     """
@@ -230,7 +233,8 @@ def fft2(input: Array, s=None, dim=(-2, -1), norm=None):
 
     input: (*); output: as many dimensions, complex.  Source: torch.fft.fft2.
     """
-    return complex_transform(input, *planes(input, s, dim), norm, False)
+    sizes, dims = planes(input, s, dim)
+    return complex_transform(input, sizes, dims, norm, False)
 
 
 @rule("fft.ifft2", cases=two_cases, errors=wrong_planes, complex=True, analytic=False)
@@ -239,25 +243,28 @@ def ifft2(input: Array, s=None, dim=(-2, -1), norm=None):
 
     input: (*); output: as many dimensions, complex.  Source: torch.fft.ifft2.
     """
-    return complex_transform(input, *planes(input, s, dim), norm, True)
+    sizes, dims = planes(input, s, dim)
+    return complex_transform(input, sizes, dims, norm, True)
 
 
 @rule("fft.fftn", cases=any_cases, errors=wrong_planes, complex=True, analytic=False)
 def fftn(input: Array, s=None, dim=None, norm=None):
-    """fft along each dimension of `dim`; without it, along the last len(s) dimensions, without both along all.
+    """fft along each dimension of `dim`; without it along the last len(s) dimensions, without both along all.
 
     input: (*); output: as many dimensions, complex.  Source: torch.fft.fftn.
     """
-    return complex_transform(input, *planes(input, s, dim), norm, False)
+    sizes, dims = planes(input, s, dim)
+    return complex_transform(input, sizes, dims, norm, False)
 
 
 @rule("fft.ifftn", cases=any_cases, errors=wrong_planes, complex=True, analytic=False)
 def ifftn(input: Array, s=None, dim=None, norm=None):
-    """ifft along each dimension of `dim`; without it, along the last len(s) dimensions, without both along all.
+    """ifft along each dimension of `dim`; without it along the last len(s) ones, without both along all.
 
     input: (*); output: as many dimensions, complex.  Source: torch.fft.ifftn.
     """
-    return complex_transform(input, *planes(input, s, dim), norm, True)
+    sizes, dims = planes(input, s, dim)
+    return complex_transform(input, sizes, dims, norm, True)
 
 
 @rule("fft.rfft2", cases=real_two_cases, errors=wrong_planes, analytic=False)
@@ -274,15 +281,15 @@ def rfft2(input: Array, s=None, dim=(-2, -1), norm=None):
 
 @rule(
     "fft.fftshift",
-    cases=lambda draw: (lambda x: Case((x,), draw.choice({}, dict(dim=draw.dim(x.ndim)), dict(dim=draw.dims(x.ndim, 1)))))(
-        draw.numbers(draw.shape(min_dims=1))
-    ),
+    cases=lambda draw: (
+        lambda x: Case((x,), draw.choice({}, dict(dim=draw.dim(x.ndim)), dict(dim=draw.dims(x.ndim, 1))))
+    )(draw.numbers(draw.shape(min_dims=1))),
     errors=lambda draw: [(Case((draw.reals((2, 3)), 2)), IndexError)],
     complex=True,
     special="ieee",
 )
 def fftshift(input: Array, dim=None):
-    """The coefficients in the order of their frequencies, zero at n // 2: rolled by n // 2 along each dimension.
+    """The coefficients in the order of their frequencies, zero at n // 2: rolled by n // 2 in each dimension.
 
     input, output: (*).  Source: torch.fft.fftshift.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.shape import listed, moved, parts, refusing
+from reference.ops.shape import listed, parts, refusing
 from reference.rule import Array, Case, is_inexact, rule, unbroadcast
 
 
@@ -119,7 +119,13 @@ def chunk_cases(draw: Draw):
     return Case((x, draw.integer(1, 5)), draw.choice({}, dict(dim=draw.dim(x.ndim))))
 
 
-@rule("chunk", cases=chunk_cases, errors=refusing((RuntimeError, 0), (IndexError, 1, 2)), complex=True, special="ieee")
+@rule(
+    "chunk",
+    cases=chunk_cases,
+    errors=refusing((RuntimeError, 0), (IndexError, 1, 2)),
+    complex=True,
+    special="ieee",
+)
 def chunk(input: Array, chunks, dim=0):
     """At most `chunks` pieces along `dim`, all but the last of ceil(n / chunks).
 
@@ -155,7 +161,13 @@ def flip_cases(draw: Draw):
     return Case((x, draw.choice(list, tuple)(draw.dims(x.ndim))))
 
 
-@rule("flip", cases=flip_cases, errors=refusing((RuntimeError, (0, 0)), (IndexError, (2,))), complex=True, special="ieee")
+@rule(
+    "flip",
+    cases=flip_cases,
+    errors=refusing((RuntimeError, (0, 0)), (IndexError, (2,))),
+    complex=True,
+    special="ieee",
+)
 def flip(input: Array, dims, *more):
     """The elements in reverse order along each of `dims`.
 
@@ -174,9 +186,15 @@ def roll_cases(draw: Draw):
     return Case((x, shifts[0], dims[0])) if len(dims) == 1 and draw.boolean() else Case((x, shifts, dims))
 
 
-@rule("roll", cases=roll_cases, errors=refusing((RuntimeError, (1, 2)), (RuntimeError, (1, 2), 0)), complex=True, special="ieee")
+@rule(
+    "roll",
+    cases=roll_cases,
+    errors=refusing((RuntimeError, (1, 2)), (RuntimeError, (1, 2), 0)),
+    complex=True,
+    special="ieee",
+)
 def roll(input: Array, shifts, dims=()):
-    """The elements shifted along `dims`, those pushed out coming in at the other end; without `dims`, as if flat.
+    """The elements shifted along `dims`, out at one end and in at the other; all as if flat without `dims`.
 
     input, output: (*).  Source: torch.roll.
     """
@@ -194,11 +212,19 @@ def expand_cases(draw: Draw):
     full = draw.shape()
     x = draw.numbers(draw.broadcast(full))
     lead = len(full) - x.ndim
-    sizes = tuple(-1 if i >= lead and x.shape[i - lead] == n and draw.boolean() else n for i, n in enumerate(full))
+    sizes = tuple(
+        -1 if i >= lead and x.shape[i - lead] == n and draw.boolean() else n for i, n in enumerate(full)
+    )
     return Case((x, sizes))
 
 
-@rule("broadcast_to", cases=expand_cases, errors=refusing((RuntimeError, (2, 2)), (RuntimeError, (-1, 2, 3))), complex=True, special="ieee")
+@rule(
+    "broadcast_to",
+    cases=expand_cases,
+    errors=refusing((RuntimeError, (2, 2)), (RuntimeError, (-1, 2, 3))),
+    complex=True,
+    special="ieee",
+)
 def broadcast_to(input: Array, size, *more):
     """The tensor repeated along dimensions of size 1 and along new leading ones; -1 keeps a size.
 
@@ -210,7 +236,13 @@ def broadcast_to(input: Array, size, *more):
     return np.broadcast_to(input, shape).copy(), lambda g: (unbroadcast(g, input.shape),)
 
 
-@rule("Tensor.expand", cases=expand_cases, errors=refusing((RuntimeError, (2, 2)), (RuntimeError, (-1, 2, 3))), complex=True, special="ieee")
+@rule(
+    "Tensor.expand",
+    cases=expand_cases,
+    errors=refusing((RuntimeError, (2, 2)), (RuntimeError, (-1, 2, 3))),
+    complex=True,
+    special="ieee",
+)
 def expand(self: Array, size, *more, implicit=False):
     """As broadcast_to.
 
@@ -239,7 +271,13 @@ def repeat_cases(draw: Draw):
     return Case((x, tuple(draw.integer(low, high) for _ in range(x.ndim + draw.integer(0, 1)))))
 
 
-@rule("Tensor.repeat", cases=repeat_cases, errors=refusing((RuntimeError, (2,)), (RuntimeError, (-1, 2))), complex=True, special="ieee")
+@rule(
+    "Tensor.repeat",
+    cases=repeat_cases,
+    errors=refusing((RuntimeError, (2,)), (RuntimeError, (-1, 2))),
+    complex=True,
+    special="ieee",
+)
 def repeat(self: Array, repeats, *more):
     """The tensor that many times along each dimension, which may be new ones in front.
 

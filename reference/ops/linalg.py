@@ -31,7 +31,7 @@ def normal(draw: Draw, shape):
 
 
 def square(draw: Draw, shape, n, spread=1.4):
-    """Matrices with singular values of 1/spread to spread in random bases: far from singular, of moderate det."""
+    """Matrices with singular values of 1/spread to spread in random bases: of moderate condition and det."""
     bases = [np.linalg.qr(normal(draw, (*shape, n, n)))[0] for _ in range(2)]
     values = spread ** draw.generator().uniform(-1.0, 1.0, (*shape, 1, n))
     return np.asarray(bases[0] * values @ bases[1])
@@ -80,7 +80,7 @@ def solved(a, b, left=True):
 
 
 def solve_adjoint(a, b, x, left, only=None):
-    """The vjp of x = solved(a, b, left): gradients for a (of its part `only`) and b. Torch reads its rounded x."""
+    """The vjp of x = solved(a, b, left), for a (of its part `only`) and b. Torch reads its rounded x."""
 
     def vjp(g, slip=0.0):
         gb = solved(herm(a), g, left)
@@ -107,6 +107,8 @@ def solve_cases(draw: Draw):
         return Case((a, normal(draw, (n,) if draw.boolean() else (*shape, n))))
     left = draw.choice(True, False)
     shape, n, b = sides(draw, left)
+    if b.shape == (*shape, n):  # would be read as vectors
+        b = b[None]
     return Case((square(draw, shape, n), b), draw.choice({}, dict(left=True)) if left else dict(left=False))
 
 
@@ -123,7 +125,7 @@ def solve_cases(draw: Draw):
 def solve(A: Array, B: Array, *, left=True):
     """X of A X = B, or with left=False of X A = B. The gradients: g_B = A^-H g, g_A = -g_B X^H.
 
-    A: (*, n, n); B: (*, n, k), or vectors: (n), or (*, n) with the batch of A; output: as B, batches broadcast.
+    A: (*, n, n); B: (*, n, k), or vectors: (n), or (*, n) with the batch of A; output: as B, broadcast.
     Source: Giles (2008), 2.3.1; torch.linalg.solve.
     """
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and A.shape[:-1] == B.shape)
@@ -216,7 +218,8 @@ def any_det_cases(draw: Draw):
 def det(A: Array):
     """The determinant; its gradient is g adj(A)^H, where adj(A) = det(A) A^-1 also as A becomes singular.
 
-    A: (*, n, n); output: (*).  Source: Giles (2008), 2.2.4; Magnus and Neudecker, Matrix Differential Calculus.
+    A: (*, n, n); output: (*).
+    Source: Magnus and Neudecker, Matrix Differential Calculus, 8.3; torch.linalg.det.
     """
     y = np.asarray(np.linalg.det(A))
 
@@ -228,7 +231,13 @@ def det(A: Array):
     return y, vjp
 
 
-@rule("linalg.slogdet", cases=lambda draw: Case((det_cases(draw),)), errors=not_square, aliases=("slogdet", "Tensor.slogdet"), complex=True)
+@rule(
+    "linalg.slogdet",
+    cases=lambda draw: Case((det_cases(draw),)),
+    errors=not_square,
+    aliases=("slogdet", "Tensor.slogdet"),
+    complex=True,
+)
 def slogdet(A: Array):
     """sign and log|det|, where det = sign exp(logabsdet); a complex sign is of modulus 1.
 
@@ -251,7 +260,9 @@ def slogdet(A: Array):
 
 def power_cases(draw: Draw):
     # the factors of a power may be singular, those of an inverse not
-    return Case((square(draw, batch(draw), draw.side(0)), draw.integer(-3, 5) if draw.regime != "large" else 3))
+    return Case(
+        (square(draw, batch(draw), draw.side(0)), draw.integer(-3, 5) if draw.regime != "large" else 3)
+    )
 
 
 @rule(

@@ -1,4 +1,4 @@
-"""Factors of definite matrices, norms of matrices, traces and cross products."""
+"""Factors of definite matrices, norms of matrices, and cross products."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def lower_half(a):
     complex=True,
 )
 def cholesky(input: Array, *, upper=False):
-    """The lower triangular L with A = L L^H, or L^H, for a Hermitian positive definite A = (input + input^H) / 2.
+    """The lower triangular L with A = L L^H, or L^H, for the positive definite A = (input + input^H) / 2.
 
     The gradient is the Hermitian part of L^-H P L^-1, where P is the lower triangle of L^H g with half of its
     diagonal.  input, output: (*, n, n).
@@ -54,7 +54,9 @@ def cholesky(input: Array, *, upper=False):
     low = factor(a) if is_stepping() else np.linalg.cholesky(a)
 
     def vjp(g, slip=0.0):
-        ell = low + (herm(np.asarray(slip)) if upper and np.ndim(slip) else slip)  # torch reads its rounded factor
+        ell = low + (
+            herm(np.asarray(slip)) if upper and np.ndim(slip) else slip
+        )  # torch reads its rounded factor
         p = lower_half(herm(ell) @ (herm(g) if upper else g))
         s = herm(solved(herm(ell), herm(solved(herm(ell), p))))
         return ((s + herm(s)) / 2.0,)
@@ -65,7 +67,10 @@ def cholesky(input: Array, *, upper=False):
 def factor_cases(draw: Draw):
     upper = draw.boolean()
     low = np.linalg.cholesky(definite(draw, batch(draw), draw.side(0)))
-    return Case((np.conj(low.swapaxes(-1, -2)) if upper else low,), draw.choice({}, dict(upper=upper)) if not upper else dict(upper=True))
+    return Case(
+        (np.conj(low.swapaxes(-1, -2)) if upper else low,),
+        draw.choice({}, dict(upper=upper)) if not upper else dict(upper=True),
+    )
 
 
 @rule("cholesky_inverse", cases=factor_cases, errors=not_square, complex=True)
@@ -88,7 +93,7 @@ def cholesky_inverse(input: Array, upper=False):
 
 
 def extreme(x, keepdim, largest):
-    """The largest or smallest singular value of the matrices in the last two dimensions; its gradient is u v^H."""
+    """The largest or smallest singular value of matrices in the last dimensions; its gradient is u v^H."""
     real = is_stepping()
     u, s, vh = np.linalg.svd(x.real if real else x)
     i = 0 if largest else s.shape[-1] - 1
@@ -106,7 +111,7 @@ def extreme(x, keepdim, largest):
 
 
 def turn(basis, s, i, here, there):
-    """The change of the i-th singular vector among `basis`, from the changes u_j^T dA v_i (here) and u_i^T dA v_j."""
+    """The change of the i-th singular vector in `basis`, by u_j^T dA v_i (here) and u_i^T dA v_j (there)."""
     n = basis.shape[-1]
     other = np.zeros((*s.shape[:-1], n))
     other[..., : s.shape[-1]] = s
@@ -138,7 +143,9 @@ def matrix_norm_cases(draw: Draw):
         x = apart(x, dim)
     dim = tuple(d - len(shape) if draw.boolean() else d for d in dim)
     options = {} if dim == (-2, -1) and draw.boolean() else dict(dim=dim)
-    return Case((x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options))
+    return Case(
+        (x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options)
+    )
 
 
 def apart(x, dim):
@@ -160,8 +167,8 @@ def apart(x, dim):
     complex=True,
 )
 def matrix_norm(input: Array, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
-    """"fro": the root of the sum of squares; "nuc": the sum of the singular values; 2 and -2: the largest and the
-    smallest of them; 1 and -1: the largest and smallest sum of moduli of a column; inf and -inf: of a row.
+    """The root of the sum of squares ("fro"), the sum of the singular values ("nuc"), the largest or smallest
+    of them (2, -2), or the largest or smallest sum of moduli of a column (1, -1) or of a row (inf, -inf).
 
     input: (*), real or complex, its matrices in the two dimensions `dim`; output: real, without these.
     Source: torch.linalg.matrix_norm.
@@ -191,20 +198,6 @@ def matrix_norm(input: Array, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=N
     if keepdim:
         y = np.moveaxis(y, (-2, -1), over)
     return y, lambda g: (np.moveaxis(back(np.moveaxis(g, over, (-2, -1)) if keepdim else g), (-2, -1), over),)
-
-
-@rule(
-    "trace",
-    cases=lambda draw: Case((draw.numbers(draw.shape(min_dims=2, max_dims=2)),)),
-    errors=lambda draw: [(Case((draw.reals((2, 3, 1)),)), RuntimeError)],
-    complex=True,
-)
-def trace(input: Array):
-    """The sum of the elements on the diagonal.
-
-    input: (m, n); output: ().  Source: torch.trace.
-    """
-    return np.trace(input), lambda g: (g * np.eye(*input.shape),)
 
 
 def crossed(a, b, dim):
@@ -260,7 +253,9 @@ def cross(input: Array, other: Array, dim=None):
 
 @rule(
     "linalg.cross",
-    cases=lambda draw: (lambda a, b, dim: Case((a, b), {} if dim == -1 else dict(dim=dim)))(*cross_arguments(draw)),
+    cases=lambda draw: (lambda a, b, dim: Case((a, b), {} if dim == -1 else dict(dim=dim)))(
+        *cross_arguments(draw)
+    ),
     errors=not_three,
     complex=True,
 )

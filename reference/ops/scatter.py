@@ -20,7 +20,7 @@ def numbered(x):
 
 
 def put(x, places, values, how=None):
-    """x with the values written at the places or, with `how`, combined with what is there, repeats as well."""
+    """x with the values written at the places or, with `how`, combined with what is there."""
     out = np.array(x, np.result_type(x, values)).reshape(-1)
     flat = np.broadcast_to(values, places.shape).reshape(-1)
     if how is None:
@@ -31,7 +31,7 @@ def put(x, places, values, how=None):
 
 
 def read(src, shape):
-    """The first part of src that an index of this shape reads, and its vjp; 0-d and 1-d pass for each other."""
+    """The part of src that an index of this shape reads, and its vjp; 0-d and 1-d pass for each other."""
     part = tuple(slice(n) for n in shape or (1,))
     return moved(src, lambda s: raised(s)[part].reshape(shape))
 
@@ -47,7 +47,9 @@ def scatter_cases(draw: Draw):
     x, dim, _ = one_dim(draw)
     index = index_once(draw, x, dim)
     return draw.choice(
-        Case((x, dim, index, draw.numbers(index.shape))), Case((x, dim, index, -2)), Case((x, dim, index), dict(value=1.5))
+        Case((x, dim, index, draw.numbers(index.shape))),
+        Case((x, dim, index, -2)),
+        Case((x, dim, index), dict(value=1.5)),
     )
 
 
@@ -70,7 +72,7 @@ def scatter(input: Array, dim, index: Array, src: Array | float | None = None, *
     """
     places = named(numbered(input), dim, index)
     src = value if src is None else src
-    values, back = read(src, index.shape) if is_array(src) else (src, None)
+    values, back = read(src, index.shape) if is_array(src) else (src, lambda g: (None,))
     if reduce is not None:
         how = {"add": np.add, "multiply": np.multiply}[reduce]
         return put(input, places, values, how), lambda g: (None, None, None)

@@ -65,7 +65,7 @@ def reshape_cases(draw: Draw):
 
 @rule("reshape", cases=reshape_cases, errors=refusing((RuntimeError, (4, -1))), complex=True, special="ieee")
 def reshape(input: Array, shape, *more):
-    """The elements in row-major order as an array of `shape`; one size may be -1, and follows from the others.
+    """The elements in row-major order as an array of `shape`; one size may be -1: it follows from the others.
 
     input: (*); output: shape.  Source: torch.reshape.
     """
@@ -118,7 +118,13 @@ def unflatten_cases(draw: Draw):
     return Case((draw.numbers(shape), dim, sizes))
 
 
-@rule("unflatten", cases=unflatten_cases, errors=refusing((RuntimeError, 1, (2, 2))), complex=True, special="ieee")
+@rule(
+    "unflatten",
+    cases=unflatten_cases,
+    errors=refusing((RuntimeError, 1, (2, 2))),
+    complex=True,
+    special="ieee",
+)
 def unflatten(input: Array, dim, sizes):
     """The dimension `dim` as several of `sizes`, one of which may be -1.
 
@@ -137,7 +143,13 @@ def permute_cases(draw: Draw):
     return Case((x, dims))
 
 
-@rule("permute", cases=permute_cases, errors=refusing((RuntimeError, (0, 0)), (RuntimeError, (0,))), complex=True, special="ieee")
+@rule(
+    "permute",
+    cases=permute_cases,
+    errors=refusing((RuntimeError, (0, 0)), (RuntimeError, (0,))),
+    complex=True,
+    special="ieee",
+)
 def permute(input: Array, dims, *more):
     """The dimensions in another order: output dimension i is dims[i].
 
@@ -214,7 +226,13 @@ def squeeze_cases(draw: Draw):
     )
 
 
-@rule("squeeze", cases=squeeze_cases, errors=refusing((IndexError, 2), (RuntimeError, (0, 0))), complex=True, special="ieee")
+@rule(
+    "squeeze",
+    cases=squeeze_cases,
+    errors=refusing((IndexError, 2), (RuntimeError, (0, 0))),
+    complex=True,
+    special="ieee",
+)
 def squeeze(input: Array, dim=None):
     """Without the dimensions of size 1, or those of them that are in `dim`.
 
@@ -230,66 +248,16 @@ def unsqueeze_cases(draw: Draw):
     return Case((x, draw.dim(x.ndim + 1)))
 
 
-@rule("unsqueeze", cases=unsqueeze_cases, errors=refusing((IndexError, 3), (IndexError, -4)), complex=True, special="ieee")
+@rule(
+    "unsqueeze",
+    cases=unsqueeze_cases,
+    errors=refusing((IndexError, 3), (IndexError, -4)),
+    complex=True,
+    special="ieee",
+)
 def unsqueeze(input: Array, dim):
     """With a dimension of size 1 inserted at `dim`.
 
     input: (*); output: (*, 1, *).  Source: torch.unsqueeze.
     """
     return np.expand_dims(input, dim), lambda g: (g.reshape(input.shape),)
-
-
-def diagonal_cases(draw: Draw):
-    x = draw.numbers(draw.shape(min_dims=2))
-    first, second = draw.permutation(x.ndim)[:2]
-    dims = dict(dim1=first, dim2=second - x.ndim)
-    return Case((x,), draw.choice({}, dims, dict(offset=draw.integer(-5, 5), **dims)))
-
-
-@rule("diagonal", cases=diagonal_cases, errors=refusing((RuntimeError, 0, 0, -2), (IndexError, 0, 0, 2)), complex=True, special="ieee")
-def diagonal(input: Array, offset=0, dim1=0, dim2=1):
-    """The diagonal `offset` above the main one of the matrices in dim1 and dim2, as the last dimension.
-
-    input: (*, m, *, n, *); output: (*, min(m, n)).  Source: torch.diagonal.
-    """
-    return moved(input, lambda a: np.diagonal(a, offset, dim1, dim2))
-
-
-def diag_cases(draw: Draw):
-    x = draw.numbers(draw.shape(min_dims=2, max_dims=2))
-    if draw.boolean():
-        x = draw.numbers((draw.side(0) if draw.regime != "large" else 180,))
-    return Case((x,), draw.choice({}, dict(diagonal=draw.integer(-5, 5))))
-
-
-@rule("diag", cases=diag_cases, errors=refusing((RuntimeError,), shape=(1, 2, 3)), complex=True, special="ieee")
-def diag(input: Array, diagonal=0):
-    """The diagonal of a matrix, or the matrix with this diagonal and zeros elsewhere.
-
-    input: (n) or (m, n); output: (n + |diagonal|, n + |diagonal|) or (k).  Source: torch.diag.
-    """
-    if input.ndim == 2:
-        return moved(input, lambda a: np.diagonal(a, diagonal))
-    return np.diag(input, diagonal), lambda g: (np.diagonal(g, diagonal).copy(),)
-
-
-def triangle_cases(draw: Draw):
-    return Case((draw.numbers(draw.shape(min_dims=2)),), draw.choice({}, dict(diagonal=draw.integer(-5, 5))))
-
-
-@rule("tril", cases=triangle_cases, errors=refusing((RuntimeError,), shape=(3,)), complex=True, special="nonfinite")
-def tril(input: Array, diagonal=0):
-    """The matrices with zeros above the given diagonal.
-
-    input, output: (*, m, n).  Source: torch.tril.
-    """
-    return np.tril(input, diagonal), lambda g: (np.tril(g, diagonal),)
-
-
-@rule("triu", cases=triangle_cases, errors=refusing((RuntimeError,), shape=(3,)), complex=True, special="nonfinite")
-def triu(input: Array, diagonal=0):
-    """The matrices with zeros below the given diagonal.
-
-    input, output: (*, m, n).  Source: torch.triu.
-    """
-    return np.triu(input, diagonal), lambda g: (np.triu(g, diagonal),)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-TWO = (1000, 100, 10)
-THREE = (1000, 100, 100, 10)
+TWO = ((1000, 100), (100, 10))
+THREE = ((1000, 100), (100, 100), (100, 10))
 
 
 def normal(seed: int) -> list[np.ndarray]:
@@ -18,14 +18,14 @@ def normal(seed: int) -> list[np.ndarray]:
     return [rng.standard_normal(shape).astype(np.float32) for shape in shapes]
 
 
-def layers(seed: int, widths: tuple[int, ...]) -> list[np.ndarray]:
-    """x, y, and weight and bias of a linear layer between each two widths.
+def layers(seed: int, fans: tuple[tuple[int, int], ...]) -> list[np.ndarray]:
+    """x, y, and weight and bias of a linear layer for each (fan_in, fan_out).
 
     weight: (fan_out, fan_in) and bias: (fan_out,), uniform in +-1 / sqrt(fan_in). Source: torch.nn.Linear.
     """
     rng = np.random.default_rng(seed)
-    drawn = [rng.standard_normal((64, widths[0])), rng.standard_normal((64, widths[-1]))]
-    for fan_in, fan_out in zip(widths, widths[1:]):
+    drawn = [rng.standard_normal((64, 1000)), rng.standard_normal((64, 10))]
+    for fan_in, fan_out in fans:
         bound = fan_in**-0.5
         drawn += [rng.uniform(-bound, bound, (fan_out, fan_in)), rng.uniform(-bound, bound, fan_out)]
     return [a.astype(np.float32) for a in drawn]
@@ -33,4 +33,4 @@ def layers(seed: int, widths: tuple[int, ...]) -> list[np.ndarray]:
 
 def choices(seed: int) -> list[int]:
     """How often the dynamic network uses its middle layer, for each of 500 steps: 0 to 3 times."""
-    return np.random.default_rng([seed, 1]).integers(0, 4, 500).tolist()
+    return list(map(int, np.random.default_rng([seed, 1]).integers(0, 4, 500)))

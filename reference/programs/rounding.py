@@ -1,4 +1,4 @@
-"""What becomes of the result of an operation: nothing in the reference, random noise where errors are measured.
+"""What becomes of a result: nothing in the reference, random noise where errors are measured.
 
 A program calls its operations through one of these. `Exact` leaves results alone. `Noisy` computes in
 float32 and moves every result by a random error of the size that an ordinary float32 implementation
@@ -52,7 +52,7 @@ class Exact:
 
     def dot(self, a: Array, b: Array) -> Array:
         """The matrix product a b. a: (m, k); b: (k, n)."""
-        return a @ b
+        return np.asarray(a @ b)
 
     def total(self, x: Array) -> float:
         """The sum of all elements, which have one sign."""
@@ -66,7 +66,7 @@ class Exact:
         """Where a relu lets h through."""
         if self.keep:
             self.decided.append(h.astype(np.float32))
-        return h.real > 0
+        return np.asarray(h.real > 0)
 
 
 class Noisy(Exact):
@@ -96,7 +96,7 @@ class Noisy(Exact):
         walk = self._signs(s.shape) * left[:, None]
         walk *= right
         s += walk
-        return s
+        return np.asarray(s)
 
     def total(self, x: Array) -> float:
         return float(self._moved(x.sum(), UNIT * math.sqrt(math.log2(x.size))))
@@ -106,11 +106,11 @@ class Noisy(Exact):
 
     def positive(self, h: Array) -> Array:
         if self._lean:
-            return h > -self._lean * DOUBT * next(self._doubts)
+            return np.asarray(h > -self._lean * DOUBT * next(self._doubts))
         wanted = next(self._wanted)
         error = h - wanted
         self.errors.append(math.sqrt(float(np.mean(error * error))))
-        return wanted > 0
+        return np.asarray(wanted > 0)
 
     def _moved(self, x: Array, relative: float) -> Array:
         error = np.asarray(x * self._signs(np.shape(x)))

@@ -7,14 +7,16 @@ moves of float64 are the same in units of its eps: all but those that a relu mak
 otherwise, which it does in float64 some 2^-29 times as often, that is never. The method is stochastic
 arithmetic (Vignes, Math. Comput. Simul. 35, 1993) with few samples. A number of few samples may stay
 close to 0 by chance, so that moves are pooled: a loss has the largest relative move of the steps around
-it, and an element of a tensor at least the root mean square of the whole tensor.
+it, and an element of a tensor at least the root mean square of its tensor. Where decisions turn, which
+unit's turns is chance, and it takes the unit's weights along: there an element has at least the largest
+move of its tensor.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -48,28 +50,19 @@ def measure(name: str, seed: int, steps: int) -> Measured:
     """The training of this name with its moves. Kept: every dtype and every spelling in torch needs it."""
     exact = Exact(keep=True)
     training = run(name, seed, steps, exact)
-    smooth, errors = [], np.zeros(len(exact.decided))
-    for i in range(SMOOTH):
-        noisy = Noisy(i, exact.decided)
-        smooth.append(run(name, seed, steps, noisy))
-        errors = np.maximum(errors, noisy.errors)
-    turning = [run(name, seed, steps, Noisy(SMOOTH + k, (), k, errors.tolist())) for k in (1, -1)]
-    return Measured(training, _spread(training, smooth), _spread(training, smooth + turning))
+    noisy = Noisy(0, exact.decided)
+    kept = run(name, seed, steps, noisy)
+    turned = [run(name, seed, steps, Noisy(i, (), lean, noisy.errors)) for i, lean in ((1, 1), (2, -1))]
+    smooth = _spread(training, [kept], lambda moves: float(np.sqrt(np.mean(moves * moves))))
+    return Measured(training, smooth, _spread(training, [kept, *turned], lambda moves: float(np.max(moves))))
 
 
-SMOOTH = 2
-
-
-def _spread(training: Training, runs: Sequence[Training]) -> Spread:
+def _spread(training: Training, runs: Sequence[Training], pooled: Callable[[Array], float]) -> Spread:
     losses = np.max([np.abs(r.losses - training.losses) for r in runs], axis=0) / training.losses
     padded = np.pad(losses, AROUND, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
-    parameters = [
-        _pooled(np.max([np.abs(r.parameters[i] - p) for r in runs], axis=0)) / EPS
-        for i, p in enumerate(training.parameters)
-    ]
+    parameters = []
+    for i, p in enumerate(training.parameters):
+        moves = np.max([np.abs(r.parameters[i] - p) for r in runs], axis=0)
+        parameters.append(np.maximum(moves, pooled(moves)) / EPS)
     return Spread(windows.max(axis=1) * training.losses / EPS, parameters)
-
-
-def _pooled(moves: Array) -> Array:
-    return np.maximum(moves, np.sqrt(np.mean(moves * moves)))

@@ -29,7 +29,8 @@ class Training:
 
 def train(start: Start, steps: int, loss: Loss, update: Update, fl: Exact) -> Training:
     """Gradient descent: in every step the loss and its gradients, then the update of the parameters."""
-    parameters, state, losses = start[2:], [], []
+    parameters, losses = start[2:], []
+    state: State = []
     for step in range(steps):
         value, gradients = loss(parameters, step)
         losses.append(value)
@@ -52,9 +53,7 @@ def linear(start: Start, steps: int, update: Update, fl: Exact = EXACT) -> Train
     return train(start, steps, lambda p, _: networks.linear(x, y, p, fl), update, fl)
 
 
-def dynamic(
-    start: Start, depths: Sequence[int], update: Update, fl: Exact = EXACT
-) -> Training:
+def dynamic(start: Start, depths: Sequence[int], update: Update, fl: Exact = EXACT) -> Training:
     """Three linear layers, of which step i uses the middle one depths[i] times."""
     x, y = start[:2]
     return train(start, len(depths), lambda p, i: networks.dynamic(x, y, p, depths[i], fl), update, fl)

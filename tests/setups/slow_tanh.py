@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 
-import numpy as np
 import torch
 
 library = torch.library.Library("aten", "IMPL")
@@ -13,7 +12,8 @@ library = torch.library.Library("aten", "IMPL")
 
 def tanh(x):
     time.sleep(float(os.environ.get("SLOW", "0")))
-    return torch.from_numpy(np.tanh(x.numpy()))
+    t = torch.expm1(2 * x)
+    return t / (t + 2)
 
 
 library.impl("tanh", tanh, "CPU")

@@ -1,0 +1,14 @@
+"""Known ways for a torch to be wrong, planted in the healthy one to prove that the checks see them.
+
+`FAULTS` holds them by name; `run_faults` is the command ``torch-conformance faults``.
+"""
+
+from conformance.faults import contracts as contracts
+from conformance.faults import derivatives as derivatives
+from conformance.faults import gradients as gradients
+from conformance.faults import kernels as kernels
+from conformance.faults import transforms as transforms
+from conformance.faults.fault import FAULTS, Fault
+from conformance.faults.runner import run_faults
+
+__all__ = ["FAULTS", "Fault", "run_faults"]

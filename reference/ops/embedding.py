@@ -1,0 +1,53 @@
+"""Rows of a table by their numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reference.draw import Draw
+from reference.ops.shape import moved
+from reference.rule import Array, Case, is_stepping, rule
+
+
+def embedding_cases(draw: Draw):
+    rows, width = draw.integer(1, 5) if draw.regime != "large" else 200, draw.side(0)
+    index = draw.integers(draw.shape(0, 2, min_side=0 if draw.regime != "large" else 1), 0, rows - 1)
+    if index.size > 1000:
+        index = index.reshape(-1)[:200]
+    options = draw.choice({}, dict(padding_idx=draw.integer(-rows, rows - 1)), dict(scale_grad_by_freq=True))
+    return Case((index, draw.reals((rows, width))), options)
+
+
+@rule(
+    "nn.functional.embedding",
+    cases=embedding_cases,
+    errors=lambda draw: [
+        (Case((np.array([2]), draw.reals((2, 3)))), IndexError),
+        (Case((np.array([1]), draw.reals((3,)))), RuntimeError),
+        (Case((np.array([1]), draw.reals((2, 3)), 2)), AssertionError),
+    ],
+    mutates=("weight",),
+    special="ieee",
+)
+def embedding(input: Array, weight: Array, padding_idx=None, max_norm=None, norm_type=2.0,
+              scale_grad_by_freq=False, sparse=False):  # fmt: skip
+    """The rows of `weight` that the input names.
+
+    The row padding_idx has no gradient; with scale_grad_by_freq the gradient of a row is divided by how often
+    it is named. With max_norm, rows named that are longer are first shortened to it, in `weight` itself.
+    input: (*) integers; weight: (n, m); output: (*, m).  Source: torch.nn.functional.embedding.
+    """
+    if max_norm is not None:
+        rows = np.unique(input)
+        size = (np.abs(weight[rows]) ** norm_type).sum(axis=1, keepdims=True) ** (1.0 / norm_type)
+        weight[rows] *= np.where(size > max_norm, max_norm / (size + 1e-7), 1.0)
+    share = np.ones(len(weight))  # of the gradient that reaches each row
+    if scale_grad_by_freq:
+        share = 1.0 / np.maximum(np.bincount(input.reshape(-1), minlength=len(weight)), 1)
+    if padding_idx is not None:
+        share[padding_idx] = 0.0
+    plain = padding_idx is None and not scale_grad_by_freq
+    out, vjp = moved(weight, lambda a: a[input])
+    if is_stepping() and not plain:  # so that the tangent has the same shares
+        out = out.real + 1j * out.imag * share[input][..., None]
+    return out, lambda g: (None, vjp(g)[0] if plain else vjp(g)[0] * share[:, None])

@@ -1,0 +1,120 @@
+"""Known deviations: a worse outcome is a regression, a better one must be acknowledged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from conformance import known
+from tests.running import SETUPS, Left, command, run, said, select
+
+WRONG = ("--setup", SETUPS / "wrong_tanh.py", *select("relu", "tanh", "sigmoid"))
+ENTRY = '[[deviation]]\nid = "{id}"\noutcome = "{outcome}"\nreason = "a thousandth"\nlink = "https://x/1"\n{more}\n'
+
+
+def _file(folder: Path, *entries: tuple[str, str, str]) -> Path:
+    path = folder / "known.toml"
+    path.write_text("".join(ENTRY.format(id=id, outcome=outcome, more=more) for id, outcome, more in entries))
+    return path
+
+
+def _run(folder: Path, *entries: tuple[str, str, str], env: dict[str, str] | None = None) -> Left:
+    words = [w for w in ("--level", "1", "--device", "cpu", "--mode", "eager", "--workers", "2")]
+    return command(
+        "run", *words, *WRONG, "--known", _file(folder, *entries), "--out", folder / "out", out=folder / "out", env=env
+    )
+
+
+@pytest.fixture(scope="module")
+def excused(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    case = """case = 'f(array([0.25, 0.75]))'"""
+    entries = [("tanh::vjp::cpu::*", "fail", case), ("sigmoid::vjp::*", "crash", "")]
+    return _run(tmp_path_factory.mktemp("known"), *entries, env={"CRASH": "1"})
+
+
+def test_a_run_whose_every_failure_is_known_conforms(excused):
+    assert excused.of("tanh", "vjp") == {"fail"} and excused.of("sigmoid", "vjp") == {"crash"}
+    assert excused.code == 0
+    assert excused.footer["verdict"] == "conforms"
+
+
+def test_a_known_failure_carries_its_reason_and_link(excused):
+    line = excused.finishes["tanh::vjp::cpu::float32"]
+    assert line["known"] == {"reason": "a thousandth", "link": "https://x/1"}
+
+
+def test_the_pinned_case_is_tried_first(excused):
+    line = excused.finishes["tanh::vjp::cpu::float64"]
+    assert line["examples"] == 1
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Left:
+    """A crash where a failure was expected, a failure where a crash was, and an entry that has gone."""
+    entries = [
+        ("tanh::vjp::*", "crash", ""),
+        ("sigmoid::vjp::*", "fail", ""),
+        ("relu::vjp::*", "fail", ""),
+        ("relu::value::*", "fail", 'torch = "<2"'),
+        ("relu::value::*", "fail", 'device = "cuda*"'),
+    ]
+    return _run(tmp_path_factory.mktemp("mixed"), *entries, env={"CRASH": "1"})
+
+
+def test_a_worse_outcome_than_the_known_one_is_a_regression(mixed):
+    assert mixed.finishes["sigmoid::vjp::cpu::float32"]["outcome"] == "crash"
+    assert mixed.finishes["sigmoid::vjp::cpu::float32"]["known"] is None
+    assert mixed.code == 1
+
+
+def test_a_milder_outcome_is_excused_and_must_be_acknowledged(mixed):
+    assert mixed.finishes["tanh::vjp::cpu::float32"]["known"] is not None
+    assert {e["pattern"] for e in mixed.footer["stale"]} == {"tanh::vjp::*", "relu::vjp::*"}
+
+
+def test_an_entry_of_another_version_or_device_is_not_judged(mixed):
+    assert "relu::value::*" not in {e["pattern"] for e in mixed.footer["stale"]}
+
+
+def test_a_deviation_that_has_gone_is_exit_code_4(tmp_path):
+    left = _run(tmp_path, ("tanh::vjp::*", "fail", ""), ("relu::vjp::*", "fail", ""))
+    assert left.code == 4
+    assert [e["pattern"] for e in left.footer["stale"]] == ["relu::vjp::*"]
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("[[deviation]\n", "malformed TOML"),
+        ('[[deviation]]\nid = "x"\noutcome = "fail"\n', "no 'reason'"),
+        ('[[deviation]]\nid = "x"\noutcome = "pass"\nreason = "r"\n', "outcome must be"),
+        ('[[deviation]]\nid = "x"\noutcome = "fail"\nreason = "r"\ncolour = "red"\n', "unknown field 'colour'"),
+        ('[[deviation]]\nid = "x"\noutcome = "fail"\nreason = "r"\ntorch = "new"\n', "Invalid specifier"),
+        ('[[deviation]]\nid = 3\noutcome = "fail"\nreason = "r"\n', "every field is a string"),
+        ('[[deviation]]\nid = "x"\noutcome = []\nreason = "r"\n', "every field is a string"),
+        ("deviation = 3\n", "only [[deviation]]"),
+        ("deviation = [3]\n", "only [[deviation]]"),
+    ],
+)
+def test_a_file_that_cannot_be_used_says_why_in_one_sentence(tmp_path, text, what):
+    path = tmp_path / "known.toml"
+    path.write_text(text)
+    with pytest.raises(known.KnownFileError) as raised:
+        known.load(path)
+    assert what in str(raised.value) and str(path) in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_malformed_known_file_is_exit_code_2_and_one_sentence(tmp_path):
+    path = tmp_path / "known.toml"
+    path.write_text("[[deviation]\n")
+    left = run(tmp_path / "out", "--known", path, *select("relu"))
+    assert left.code == 2
+    assert "malformed TOML" in said(left)
+
+
+def test_a_pinned_case_that_cannot_be_read_is_exit_code_2_and_one_sentence(tmp_path):
+    left = _run(tmp_path, ("tanh::vjp::*", "fail", "case = 'open(1)'"))
+    assert left.code == 2
+    assert "tanh::vjp::*" in said(left)
