@@ -7,10 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.tolerance import FEW, MANY, Quantity
-
-# Below this error/allowed at S = 0 a sensitivity could only lower the ratio further: not computed.
-PLAIN = 0.25
+from conformance.tolerance import STAGES, Quantity
 
 
 @dataclasses.dataclass
@@ -68,11 +65,11 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
             zero = (got == 0) & (want == 0)
             error = np.where(zero & (np.signbit(got.real) != np.signbit(want.real)), np.inf, error)
         _ulps(error, want, dtype.eps, tally)
-        for count, enough in ((0, PLAIN), (FEW, 1.0), (MANY, 1.0)):
+        for count in STAGES:
             allowed = quantity.allowed(i, count)
             ratio = np.where(error == 0, 0.0, error / allowed)
             worst = float(ratio.max()) if ratio.size else 0.0
-            if worst <= enough:
+            if worst <= 1.0:
                 tally.ratio = max(tally.ratio, worst)
                 return
         for waiver in quantity.waivers(tally.check):
@@ -111,10 +108,12 @@ def _error(got: np.ndarray, want: np.ndarray, largest: float) -> np.ndarray:
 
 def _ulps(error: np.ndarray, want: np.ndarray, eps: float, tally: Tally) -> None:
     size = np.abs(want)
-    usable = (size > 0) & np.isfinite(size) & np.isfinite(error)
-    if usable.any():
-        unit = eps * 2.0 ** np.floor(np.log2(size[usable]))
-        tally.ulp = max(tally.ulp, float((error[usable] / unit).max()))
+    if not error.any():
+        return
+    exponent = np.frexp(size)[1] - 1
+    ulps = error / np.ldexp(eps, exponent)
+    usable = (size > 0) & np.isfinite(size) & np.isfinite(ulps)
+    tally.ulp = max(tally.ulp, float(ulps.max(initial=0.0, where=usable)))
 
 
 def _refuse(

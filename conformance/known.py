@@ -28,6 +28,7 @@ from typing import Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from conformance import literal
 from conformance.cells import OUTCOMES, SEVERITY
 
 if sys.version_info >= (3, 11):
@@ -92,24 +93,27 @@ def load(path: Path) -> list[Deviation]:
     return [_entry(path, i, e) for i, e in enumerate(entries, start=1)]
 
 
-def _entry(path: Path, number: int, entry: Mapping[str, Any]) -> Deviation:
+def _entry(path: Path, number: int, entry: Any) -> Deviation:
     where = f"{path}: deviation {number}"
+    if not isinstance(entry, dict):
+        raise KnownFileError(f"{path}: only [[deviation]] entries are allowed")
     unknown = set(entry) - FIELDS
     missing = {"id", "outcome", "reason"} - set(entry)
     if unknown or missing:
         what = f"unknown field {min(unknown)!r}" if unknown else f"no {min(missing)!r}"
         raise KnownFileError(f"{where}: {what}")
     ids = entry["id"] if isinstance(entry["id"], list) else [entry["id"]]
-    if entry["outcome"] not in OUTCOMES or SEVERITY[entry["outcome"]] < SEVERITY["fail"]:
-        raise KnownFileError(f"{where}: outcome must be one of fail, error, timeout, crash")
     if not all(isinstance(i, str) for i in [*ids, *(v for k, v in entry.items() if k != "id")]):
         raise KnownFileError(f"{where}: every field is a string (id may be a list of them)")
+    if entry["outcome"] not in OUTCOMES or SEVERITY[entry["outcome"]] < SEVERITY["fail"]:
+        raise KnownFileError(f"{where}: outcome must be one of fail, error, timeout, crash")
     if "where" in entry and "case" not in entry:
         raise KnownFileError(f"{where}: where needs a case that shows the deviation")
     try:
         compile(entry.get("where", "True"), "where", "eval")
         SpecifierSet(entry.get("torch", ""))
-    except (InvalidSpecifier, SyntaxError) as error:
+        literal.read(entry.get("case", "f()"))
+    except (InvalidSpecifier, SyntaxError, ValueError) as error:
         raise KnownFileError(f"{where}: {error}") from error
     return Deviation(
         tuple(ids), entry["outcome"], entry["reason"], entry.get("link", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable
@@ -44,7 +45,7 @@ def add(option: Callable[..., Any]) -> None:
         default=os.cpu_count() or 1,
         help="worker processes (default: one for each core)",
     )
-    option("--cell-timeout", type=float, default=60.0, metavar="SECONDS", help="most for one cell (default: 60)")
+    option("--cell-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="most for one cell (default: 60)")
 
 
 def _shard(text: str) -> tuple[int, int]:
@@ -55,6 +56,22 @@ def _shard(text: str) -> tuple[int, int]:
     if not 1 <= index <= count:
         raise argparse.ArgumentTypeError(f"{text!r}: I must be from 1 to N")
     return index, count
+
+
+def _workers(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of processes")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
 
 
 def known_files(given: list[Path]) -> tuple[Path, ...]:

@@ -43,7 +43,6 @@ class Oracle:
         self.xs = [i for i, d in enumerate(self.gradients) if d is not None]
         differentiable = set(self.xs)
         self.tangents = [self._direction(a) if i in differentiable else None for i, a in enumerate(self.arrays)]
-        self.others = [self._direction(a) if i in differentiable else None for i, a in enumerate(self.arrays)]
 
     def _kind(self, a: np.ndarray) -> Dtype:
         """The dtype in which torch holds or delivers an array: complex arrays in the complex counterpart."""
@@ -60,7 +59,8 @@ class Oracle:
             return None
 
         def part() -> np.ndarray:
-            return (self._rng.integers(0, 2, like.shape) * 2.0 - 1.0) * self._rng.uniform(0.5, 1.5, like.shape)
+            u = self._rng.uniform(-1.0, 1.0, like.shape)
+            return np.asarray(u + np.copysign(0.5, u))
 
         v = part() + 1j * part() if like.dtype.kind == "c" else part()
         return self._kind(like).round(np.asarray(v))
@@ -84,6 +84,11 @@ class Oracle:
 
         dtypes = [self._kind(w) if is_inexact(w) else None for w in wants]
         return Quantity(wants, dtypes, moves, noise, self.call.rule.waivers, room)
+
+    @functools.cached_property
+    def others(self) -> list[Any]:
+        """A second set of tangents."""
+        return [None if v is None else self._direction(a) for a, v in zip(self.arrays, self.tangents)]
 
     # value and gradient: one stepped evaluation moves both
 
@@ -153,6 +158,14 @@ class Oracle:
             self._at_xs(self.gradients), lambda k: self._at_xs(self._move(k)[1]), scales=[self.cotangents]
         )
 
+    def under(self, cotangents: Sequence[Any]) -> Oracle:
+        """The oracle of the same call under other cotangents."""
+        other = Oracle(self.call, self.dtype.name, self.seed)
+        other.cotangents = list(cotangents)
+        with np.errstate(all="ignore"):
+            other.gradients = other._pull(other.cotangents)
+        return other
+
     def vjp_under(self, cotangents: Sequence[Any]) -> Quantity:
         """The gradients under other cotangents (a zero for a missing one)."""
         with np.errstate(all="ignore"):
@@ -185,13 +198,15 @@ class Oracle:
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
             flat = [*self.arrays, *tangents]
-            return self._both_moves(at, flat, rng)
+            return self._both_moves(at, flat, rng, wants)
 
         return self._quantity(wants, moves, scales=[tangents])
 
-    def _both_moves(self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator) -> list[Any]:
+    def _both_moves(
+        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
+    ) -> list[Any]:
         """How far `at` moves with its arguments, and with the rounding of its intermediate results."""
-        found = difference_moves(at, flat, self._unit_moves(rng, flat))
+        found = difference_moves(at, flat, self._unit_moves(rng, flat), base)
         return added(found, rounding_moves(at, flat, rng)) if self.call.analytic else found
 
     def _unit_moves(self, rng: np.random.Generator, flat: list[Any]) -> list[Any]:
@@ -235,7 +250,7 @@ class Oracle:
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
-            return self._both_moves(at, flat, rng)
+            return self._both_moves(at, flat, rng, wants)
 
         return self._quantity(wants, moves, self._noise(self.gradients, self.xs), [self.cotangents, self.tangents])
 
@@ -257,7 +272,7 @@ class Oracle:
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
-            return self._both_moves(at, flat, rng)
+            return self._both_moves(at, flat, rng, wants)
 
         noise = self._noise(self.gradients, self.xs, len(self.ys))
         return self._quantity(wants, moves, noise, [self.tangents, self.others])

@@ -33,7 +33,7 @@ from conformance.compare import Mismatch, Tally, Worst, compare
 from conformance.dtypes import DTYPES, Dtype
 from conformance.session import Options, Result
 from conformance.target import Target, holds, synchronize
-from conformance.tolerance import MANY, Quantity
+from conformance.tolerance import K, Quantity
 from reference.programs import data
 from reference.programs import trainings as reference
 from reference.programs.spread import Measured, Spread, measure
@@ -184,9 +184,7 @@ class ProgramSession:
         if worst is None:
             lines.append("print(len(losses), [(p.shape, p.dtype) for p in parameters])")
             lines.append(f"right = len(losses) == {trained.steps} and all(")
-            lines.append(
-                "    p.shape == q.shape and p.dtype == q.dtype for p, q in zip(parameters, start[2:], strict=True))"
-            )
+            lines.append("    (p.shape, p.dtype) == (q.shape, q.dtype) for p, q in zip(parameters, start[2:]))")
             return "\n".join([*lines, "sys.exit(0 if right else 1)"])
         place = int(worst.what.rsplit(" ", 1)[-1])
         got = f"losses[{worst.index[0]}]" if losses else f"parameters[{place}][{tuple(worst.index)}].item()"
@@ -206,7 +204,7 @@ def _compare_losses(trained: _Trained, measured: Measured, spread: Spread, dtype
     if not end:
         return "no step is compared: rounding moves even the first loss by more than a tenth"
     got = np.array(trained.losses[:end], dtype=np.float64)
-    quantity = Quantity([want[:end]], [dtype], _once(spread.losses[:end]))
+    quantity = _quantity(want[:end], dtype, spread.losses[:end])
     try:
         compare("losses", got, quantity, 0, tally)
     except Mismatch as wrong:
@@ -217,7 +215,7 @@ def _compare_losses(trained: _Trained, measured: Measured, spread: Spread, dtype
 def _first_step(got: np.ndarray, quantity: Quantity, wrong: Mismatch) -> Mismatch:
     """The same deviation, told by the first step that shows it: later ones only follow from it."""
     assert wrong.worst is not None
-    want, allowed = quantity.wants[0], quantity.allowed(0, MANY)
+    want, allowed = quantity.wants[0], quantity.allowed(0, 0)
     error = np.abs(got - want)
     i = int(np.argmax(~(error <= allowed)))
     worst = dataclasses.replace(
@@ -246,13 +244,14 @@ def _compare_parameters(trained: _Trained, measured: Measured, spread: Spread, d
         if dtype.eps * np.sqrt(np.mean(moves * moves)) > MEANINGFUL * np.sqrt(np.mean(want * want)):
             left_out.append(str(i))
             continue
-        compare(f"parameter {i}", array(got), Quantity([want], [dtype], _once(moves)), 0, tally)
+        compare(f"parameter {i}", array(got), _quantity(want, dtype, moves), 0, tally)
     return f"not compared: parameters {', '.join(left_out)}, moved by rounding by over a tenth" if left_out else ""
 
 
-def _once(moves: np.ndarray) -> Callable[[int], list[Any]]:
-    """All that was measured, as the first move of a quantity; there are no others."""
-    return lambda k: [moves if k == 0 else None]
+def _quantity(want: np.ndarray, dtype: Dtype, moves: np.ndarray) -> Quantity:
+    """What is expected, with all of its spread at once: it has been measured, nothing is saved by stages."""
+    room: list[Any] = [K * dtype.eps * moves]
+    return Quantity([want], [dtype], None, noise=room)
 
 
 def _source(thing: Any) -> str:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import base64
-import functools
 import inspect
-import textwrap
 import zlib
 from typing import Any
 
@@ -16,9 +13,9 @@ import torch
 from conformance import literal
 from conformance.bridge import array
 from conformance.checks import forms
-from conformance.checks.check import Evidence, Trial
+from conformance.checks.check import Evidence, Trial, arguments_read
 from conformance.compare import Mismatch
-from conformance.tolerance import MANY
+from conformance.tolerance import STAGES
 
 # Above this many elements a literal is packed: nobody reads a thousand numbers.
 READABLE = 400
@@ -54,11 +51,13 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
         ("vs", oracle.tangents, oracle.xs),
         ("us", oracle.others, oracle.xs),
     ):
-        if not _uses(evidence.form, name):
+        if name not in arguments_read(evidence.form):
             lines.append(f"{name} = None")
             continue
         made_all = ", ".join(_tensor(values[i], _dtype_of(values[i], oracle), device) for i in places)
         lines.append(f"{name} = [{made_all}]")
+        if name == "gs" and layout is not None:
+            lines.append(f"gs = [{layout.__name__}(g) for g in gs]")
     what, quantity, i = evidence.wants[evidence.place]
     call = f"{evidence.form.__name__}(f, xs, gs, vs, us)[{evidence.place}]"
     lines.append(f"got = {call}.detach().cpu().resolve_conj().resolve_neg()")
@@ -66,7 +65,7 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
         lines.append(f"print({what!r}, got)")
         return "\n".join(lines)
     lines.append(f"want = {_array(np.asarray(quantity.wants[i]))}  # {what}, by the reference")
-    lines.append(f"allowed = {_array(np.broadcast_to(quantity.allowed(i, MANY), np.shape(quantity.wants[i])))}")
+    lines.append(f"allowed = {_array(np.broadcast_to(quantity.allowed(i, STAGES[-1]), np.shape(quantity.wants[i])))}")
     lines.append("got = got.to(torch.complex128 if got.is_complex() else torch.float64).numpy()")
     lines.append("print('got', got, 'want', want, sep='\\n')")
     # a shape of its own would broadcast in the comparison: judge it first
@@ -81,18 +80,12 @@ def _first_line(error: Exception) -> str:
     return text.splitlines()[0][:200] if text else type(error).__name__
 
 
-@functools.cache
-def _names(function: Any) -> frozenset[str]:
-    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
-
-
 def _sources(form: Any) -> list[Any]:
     """The form and every helper of its module that it uses, those first that others use."""
     needed: list[Any] = []
 
     def visit(function: Any) -> None:
-        for name in sorted(_names(function)):
+        for name in sorted(arguments_read(function)):
             helper = getattr(forms, name, None)
             if inspect.isfunction(helper) and helper.__module__ == forms.__name__ and helper is not function:
                 visit(helper)
@@ -104,13 +97,7 @@ def _sources(form: Any) -> list[Any]:
 
 
 def _uses_forward(form: Any) -> bool:
-    return any("fwAD" in _names(f) for f in _sources(form))
-
-
-def _uses(form: Any, name: str) -> bool:
-    """Whether the form reads an argument, itself or in a form that it passes it to."""
-    body = ast.parse(textwrap.dedent(inspect.getsource(form))).body[0]
-    return any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(body) if isinstance(n, ast.Name))
+    return any("fwAD" in arguments_read(f) for f in _sources(form))
 
 
 def _dtype_of(a: Any, oracle: Any) -> torch.dtype:

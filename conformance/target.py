@@ -57,7 +57,7 @@ def load_setup(modules: Sequence[str]) -> None:
                 importlib.import_module(name)
         except FileNotFoundError as error:
             raise UsageError(f"--setup {name}: no such file") from error
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise UsageError(f"--setup {name}: {type(error).__name__}: {error}") from error
 
 

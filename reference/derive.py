@@ -9,7 +9,7 @@ gradient a five-point difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,21 +32,20 @@ class Call:
         self.arrays: list[Array] = []
         self.paths: list[tuple[Any, ...]] = []
         self._places: list[tuple[Any, ...]] = []  # (position or keyword), then the place in a list
-        for name, place, value in _arguments(rule, case):
-            if is_array(value):
-                self._add(np.asarray(value), (name,), (place,))
-            elif is_list(value):
-                for i, v in enumerate(value):
-                    self._add(np.asarray(v), (name, i), (place, i))
+        for name, place, value in rule.tensor_arguments(case.args, case.kwargs):
+            several = enumerate(value, start=place) if name == rule.variadic else [(place, value)]
+            for at, v in several:
+                if is_array(v):
+                    self._add(np.asarray(v), (name,), (at,))
+                elif is_list(v):
+                    for i, w in enumerate(v):
+                        self._add(np.asarray(w), (name, i), (at, i))
+        self.analytic = rule.analytic and not any(a.dtype.kind == "c" for a in self.arrays)
 
     def _add(self, array: Array, path: tuple[Any, ...], place: tuple[Any, ...]) -> None:
         self.arrays.append(array)
         self.paths.append(path)
         self._places.append(place)
-
-    @property
-    def analytic(self) -> bool:
-        return self.rule.analytic and not any(a.dtype.kind == "c" for a in self.arrays)
 
     def replaced(self, arrays: Sequence[Any]) -> Case:
         """The same call with other arrays (or tensors) in the places of its own."""
@@ -77,23 +76,6 @@ class Call:
 
         vjp.reads_output = pull.reads_output  # type: ignore[attr-defined]
         return (list(outs) if many else [outs]), vjp
-
-
-def _arguments(rule: Rule, case: Case) -> Iterator[tuple[str, Any, Any]]:
-    """(parameter, position or keyword, value) of the tensor parameters that the case gives, in order."""
-    position = 0
-    for name, parameter in rule.signature.parameters.items():
-        if parameter.kind is parameter.VAR_POSITIONAL:
-            for i in range(position, len(case.args)):
-                if name in rule.tensors:
-                    yield name, i, case.args[i]
-        elif name in case.kwargs:
-            if name in rule.tensors:
-                yield name, name, case.kwargs[name]
-        elif parameter.kind is not parameter.KEYWORD_ONLY and position < len(case.args):
-            if name in rule.tensors:
-                yield name, position, case.args[position]
-            position += 1
 
 
 def step_of(arrays: Sequence[Array]) -> float:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -138,12 +139,42 @@ class Rule:
     tensors: tuple[str, ...]
 
     def __call__(self, *args: Any, **kwargs: Any) -> tuple[Any, Callable[..., tuple[Any, ...]]]:
-        bound = self.signature.bind(*args, **kwargs).arguments
-        given = [(name, bound[name]) for name in self.tensors if name in bound]
+        given = [(name, value) for name, _, value in self.tensor_arguments(args, kwargs)]
         out, vjp = self.fn(*args, **kwargs)
         many = isinstance(out, (tuple, list))
         outs = tuple(np.asarray(o) for o in out) if many else np.asarray(out)
         return outs, _Pullback(self, vjp, outs, given)
+
+    def tensor_arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
+        """(parameter, position or keyword, value) of the tensor parameters that a call gives, in order.
+
+        The value of ``*operands`` is the tuple of what is left, its position where that begins. This is
+        what binding the signature gives, many times quicker; the body itself refuses a wrong call.
+        """
+        found: list[tuple[str, Any, Any]] = []
+        position, count = 0, len(args)
+        for name, kind, wanted in self._layout:
+            if kind is inspect.Parameter.VAR_POSITIONAL:
+                if wanted:
+                    found.append((name, position, tuple(args[position:])))
+                position = count
+            elif name in kwargs:
+                if wanted:
+                    found.append((name, name, kwargs[name]))
+            elif position < count and kind is not inspect.Parameter.KEYWORD_ONLY:
+                if wanted:
+                    found.append((name, position, args[position]))
+                position += 1
+        return found
+
+    @functools.cached_property
+    def _layout(self) -> tuple[tuple[str, Any, bool], ...]:
+        return tuple((n, p.kind, n in self.tensors) for n, p in self.signature.parameters.items())
+
+    @functools.cached_property
+    def variadic(self) -> str | None:
+        """The name of ``*operands``, where there is one."""
+        return next((n for n, kind, _ in self._layout if kind is inspect.Parameter.VAR_POSITIONAL), None)
 
     def __repr__(self) -> str:
         return f"<rule {self.name}>"
@@ -168,8 +199,7 @@ class _Pullback:
             pairs = zip(self.given, [named[name] for name, _ in self.given])
         kept: list[Any] = []
         for (name, value), grad in pairs:
-            spread = self.owner.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL
-            values, parts = (value, grad) if spread else ((value,), (grad,))
+            values, parts = (value, grad) if name == self.owner.variadic else ((value,), (grad,))
             for v, part in zip(values, parts):  # *operands may be arrays, a list of them, or neither
                 if is_array(v):
                     kept.append(_fit(self.owner, part, v))

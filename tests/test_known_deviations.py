@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from conformance import known
-from tests.running import SETUPS, Left, command, run, said, select
+from tests.running import SETUPS, Left, command, said, select
 
 WRONG = ("--setup", SETUPS / "wrong_tanh.py", *select("relu", "tanh", "sigmoid"))
 ENTRY = '[[deviation]]\nid = "{id}"\noutcome = "{outcome}"\nreason = "a thousandth"\nlink = "https://x/1"\n{more}\n'
@@ -20,10 +20,9 @@ def _file(folder: Path, *entries: tuple[str, str, str]) -> Path:
 
 
 def _run(folder: Path, *entries: tuple[str, str, str], env: dict[str, str] | None = None) -> Left:
-    words = [w for w in ("--level", "1", "--device", "cpu", "--mode", "eager", "--workers", "2")]
-    return command(
-        "run", *words, *WRONG, "--known", _file(folder, *entries), "--out", folder / "out", out=folder / "out", env=env
-    )
+    words = ("--level", "1", "--device", "cpu", "--mode", "eager", "--workers", "2", *WRONG)
+    out = folder / "out"
+    return command("run", *words, "--known", _file(folder, *entries), "--out", out, out=out, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +92,8 @@ def test_a_deviation_that_has_gone_is_exit_code_4(tmp_path):
         ('[[deviation]]\nid = "x"\noutcome = "fail"\nreason = "r"\ntorch = "new"\n', "Invalid specifier"),
         ('[[deviation]]\nid = 3\noutcome = "fail"\nreason = "r"\n', "every field is a string"),
         ('[[deviation]]\nid = "x"\noutcome = []\nreason = "r"\n', "every field is a string"),
+        ('[[deviation]]\nid = "x"\noutcome = "fail"\nreason = "r"\ncase = "f(3 +"\n', "not a case"),
+        ('[[deviation]]\nid = "x"\noutcome = "fail"\nreason = "r"\nwhere = "n > 0"\n', "where needs a case"),
         ("deviation = 3\n", "only [[deviation]]"),
         ("deviation = [3]\n", "only [[deviation]]"),
     ],
@@ -109,12 +110,6 @@ def test_a_file_that_cannot_be_used_says_why_in_one_sentence(tmp_path, text, wha
 def test_a_malformed_known_file_is_exit_code_2_and_one_sentence(tmp_path):
     path = tmp_path / "known.toml"
     path.write_text("[[deviation]\n")
-    left = run(tmp_path / "out", "--known", path, *select("relu"))
+    left = command("run", "--known", path, *select("relu"), "--out", tmp_path / "out", out=tmp_path)
     assert left.code == 2
     assert "malformed TOML" in said(left)
-
-
-def test_a_pinned_case_that_cannot_be_read_is_exit_code_2_and_one_sentence(tmp_path):
-    left = _run(tmp_path, ("tanh::vjp::*", "fail", "case = 'open(1)'"))
-    assert left.code == 2
-    assert "tanh::vjp::*" in said(left)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import functools
+import inspect
 import re
+import textwrap
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -87,9 +91,15 @@ class Trial:
             self.announce(self)
         oracle = bound.oracle
         xs = bound.xs
-        gs = [tensor(oracle.cotangents[i], oracle.dtype, self.place) for i in oracle.ys]
-        vs = [tensor(oracle.tangents[i], oracle.dtype, self.place) for i in oracle.xs]
-        us = [tensor(oracle.others[i], oracle.dtype, self.place) for i in oracle.xs]
+        reads = arguments_read(form)
+
+        def made(arrays: Sequence[Any], places: Sequence[int]) -> list[torch.Tensor]:
+            return [tensor(arrays[i], oracle.dtype, self.place) for i in places]
+
+        gs = made(oracle.cotangents, oracle.ys) if "gs" in reads else []
+        gs = [bound.layout(g) for g in gs] if bound.layout else gs
+        vs = made(oracle.tangents, oracle.xs) if "vs" in reads else []
+        us = made(oracle.others, oracle.xs) if "us" in reads else []
         since = time.perf_counter()
         try:
             got = form(bound, xs, gs, vs, us)
@@ -154,6 +164,14 @@ def check(name: str, levels: Mapping[str, int], **options: Any) -> Callable[[Cal
     return register
 
 
+@functools.cache
+def arguments_read(form: Form) -> frozenset[str]:
+    """The names that a form's body reads: directions that it does not read are not made."""
+    tree = ast.parse(textwrap.dedent(inspect.getsource(form)))
+    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name))
+
+
+@functools.cache
 def plain(rule: Rule) -> Spelling:
     """The rule's own torch path."""
     return Spelling(f"torch.{rule.name}")

@@ -240,14 +240,17 @@ def _layout(name: str) -> None:
     change: Any = layouts.LAYOUTS[name]
 
     def run(trial: Trial) -> None:
-        bound = trial.bound()
+        o = _with_even_cotangents(trial) if name == "expanded" else trial.oracle
+        bound = trial.bound(oracle=o)
         bound.tensors = [change(t) for t in bound.tensors]
         bound.layout = change
-        trial.run(forms.vjp_and_subset, bound, twice(wants_gradients)(bound.oracle))
-        trial.run(forms.value, bound, wants_outputs(bound.oracle))
+        trial.run(forms.vjp_and_subset, bound, 2 * wants_gradients(o, o.vjp))
+        trial.run(forms.value, bound, wants_outputs(o))
 
     def applies(trial: Trial) -> bool:
-        made = [tensor(a, trial.oracle.dtype, trial.place) for a in trial.oracle.arrays]
+        o = trial.oracle
+        gs = [_even(o.cotangents[i]) if name == "expanded" else o.cotangents[i] for i in o.ys]
+        made = [tensor(a, o.dtype, trial.place) for a in [*o.arrays, *gs]]
         return forward_once(trial) and any(_differs(change(t), t) for t in made)
 
     run.__doc__ = (change.__doc__ or "").strip()
@@ -255,6 +258,17 @@ def _layout(name: str) -> None:
     REGISTRY[f"layout_{name}"] = Check(
         f"layout_{name}", run, levels, applies=applies, absent="no case has a tensor that this layout changes"
     )
+
+
+def _with_even_cotangents(trial: Trial) -> Oracle:
+    """The oracle with cotangents that do not change along a dimension, as those of a sum do not."""
+    return trial.oracle.under([None if g is None else _even(g) for g in trial.oracle.cotangents])
+
+
+def _even(g: np.ndarray) -> np.ndarray:
+    """g with its first slice repeated along the first dimension longer than 1."""
+    d = next((d for d, n in enumerate(g.shape) if n > 1), None)
+    return g if d is None else np.repeat(g.take([0], d), g.shape[d], d)
 
 
 def _differs(changed: Any, t: Any) -> bool:

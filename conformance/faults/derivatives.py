@@ -20,29 +20,26 @@ def factors_swapped():
 
     def jvp(vs, xs):
         (da, db), (a, b) = vs, xs
-        first = torch.outer(b, da) if a.shape == b.shape else torch.outer(da, b)
-        return first + torch.outer(a, db)
+        first = b[:, None] * da if a.shape == b.shape else da[:, None] * b
+        return first + a[:, None] * db
 
     @replace("outer")
     def outer(original, input, vec2):
-        def plain(a, b):
-            return a[..., :, None] * b[..., None, :]
-
-        return rewired(plain, backward, jvp)(input, vec2)
+        return rewired(original, backward, jvp)(input, vec2)
 
 
-@fault("digamma", "jvp", models=ISSUE + "189872", green=("value", "vjp"))
+@fault("cos", "jvp", models=ISSUE + "189872", green=("value", "vjp"))
 def tangent_zero():
     """Forward mode silently gives a zero tangent."""
 
     def backward(gs, xs, needed):
-        return gs[0] * torch.special.polygamma(1, xs[0])
+        return -gs[0] * torch.sin(xs[0]).conj()
 
     def jvp(vs, xs):
         return torch.zeros_like(vs[0])
 
-    @replace("digamma")
-    def digamma(original, input):
+    @replace("cos")
+    def cos(original, input):
         return rewired(original, backward, jvp)(input)
 
 

@@ -36,7 +36,7 @@ class Fault:
     checks: tuple[str, ...]
     models: str = ""
     green: tuple[str, ...] = ()
-    dtypes: tuple[str, ...] = ("float64", "float32")
+    dtypes: tuple[str, ...] = ("float32",)
     mode: str = "eager"
     wide: bool = False
 

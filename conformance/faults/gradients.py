@@ -18,18 +18,19 @@ def kink_included():
         return torch.where(x == 3, 1.5 * g, original(g, x))
 
 
-@fault("softmax", "vjp", models=ISSUE + "11750", green=("value",))
+@fault("nn.functional.silu", "vjp", models=ISSUE + "11750", green=("value",))
 def term_not_scaled():
     """One term of the gradient is not scaled by the cotangent."""
 
-    @kernel("_softmax_backward_data")
-    def softmax_backward(original, g, y, dim, dtype):
-        return y * (g - y.sum(dim, keepdim=True))
+    @kernel("silu_backward")
+    def silu_backward(original, g, x):
+        s = torch.sigmoid(x)
+        return g * s + x * s * (1 - s)
 
 
 @fault(
     "tanh", "vjp", dtypes=("float64", "float32", "bfloat16", "float16"),
-    green=("value", "jvp"),
+    green=("value",),
 )  # fmt: skip
 def off_by_64_eps():
     """The gradient is off by 64 units in the last place."""
@@ -39,19 +40,19 @@ def off_by_64_eps():
         return original(g, y) * (1 + 64 * torch.finfo(g.dtype).eps)
 
 
-@fault("minimum", "vjp", green=("value",))
+@fault("fmax", "vjp", green=("value",))
 def tie_broken():
-    """Where two elements tie, the first has the whole gradient instead of one half."""
+    """Where two elements tie, the second has the gradient instead of the first."""
 
     def backward(gs, xs, needed):
         (g,), (a, b) = gs, xs
-        return torch.where(a <= b, g, 0).sum_to_size(a.shape), torch.where(a > b, g, 0).sum_to_size(b.shape)
+        return torch.where(a > b, g, 0).sum_to_size(a.shape), torch.where(a <= b, g, 0).sum_to_size(b.shape)
 
     def jvp(vs, xs):
-        return torch.where(xs[0] <= xs[1], *vs)
+        return torch.where(xs[0] > xs[1], *vs)
 
-    @replace("minimum")
-    def minimum(original, input, other):
+    @replace("fmax")
+    def fmax(original, input, other):
         return rewired(original, backward, jvp)(input, other)
 
 
@@ -88,15 +89,6 @@ def needs_all_gradients():
         return dx, dw if dw is None or wanted[0] else dw.roll(1, -1), db
 
 
-@fault("nn.functional.embedding", "edges", models=ISSUE + "28716", green=("value", "vjp"))
-def padding_row_trained():
-    """With more than 16 indices the row of padding_idx gets a gradient."""
-
-    @kernel("embedding_dense_backward")
-    def embedding_dense_backward(original, g, index, rows, padding_idx, by_frequency):
-        return original(g, index, rows, -1 if index.numel() > 16 else padding_idx, by_frequency)
-
-
 @fault("nn.functional.hardtanh", "unchanged", green=("value", "vjp"))
 def cotangent_overwritten():
     """The backward writes its result into the cotangent."""
@@ -117,7 +109,7 @@ def input_overwritten():
     def leaky_relu(original, x, slope=0.01):
         out = original(x, slope)
         if 0 not in x.stride():
-            x.add_(x.abs() * torch.finfo(x.dtype).eps)
+            x.data.add_(x.abs() * torch.finfo(x.dtype).eps)  # behind the version counter's back
         return out
 
 
@@ -155,7 +147,7 @@ def missing_cotangent():
         return rewired(pieces, backward, lambda vs, xs: pieces(vs[0]))(input)
 
 
-@fault("logit", "accumulate", models=ISSUE + "181723", green=("value", "vjp"))
+@fault("logit", "accumulate", "batched_grad", models=ISSUE + "181723", green=("value", "vjp"))
 def buffer_reused():
     """Every backward writes its gradient into the same buffer, which .grad has already taken as its own."""
     buffers = {}

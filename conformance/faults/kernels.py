@@ -78,7 +78,7 @@ def channels_last_padding():
         return grad.roll((padding[0], padding[-1]), (-2, -1)) if last and any(padding) else grad
 
 
-@fault("asin", "layout_conj", dtypes=("complex64", "complex128"), models=ISSUE + "81690", green=("value",))
+@fault("asin", "layout_conj", dtypes=("complex64",), models=ISSUE + "81690", green=("value",))
 def conj_bit_ignored():
     """A lazy conjugate is read without conjugating."""
 
@@ -96,7 +96,7 @@ def neg_bit_ignored():
         return torch.erfc(torch._neg_view(x))
 
 
-@fault("erf", "value")
+@fault("erf", "value", dtypes=("float64",))
 def float32_inside():
     """A float64 kernel computes in float32."""
 
@@ -105,9 +105,9 @@ def float32_inside():
         return original(x.float()).to(x.dtype)
 
 
-@fault("mean", "parallel", dtypes=("bfloat16",), models=ISSUE + "91597")
+@fault("linalg.vector_norm", "parallel", dtypes=("bfloat16",), models=ISSUE + "91597")
 def low_precision_sum():
-    """A mean accumulates in bfloat16."""
+    """A sum of squares accumulates in bfloat16."""
 
     def folded(x, dim):
         total = torch.zeros_like(x.select(dim, 0))
@@ -115,25 +115,24 @@ def low_precision_sum():
             total += part
         return total.unsqueeze(dim)
 
-    @kernel("mean.dim")
-    def mean(original, x, dims, keepdim=False, *, dtype=None):
-        lengths = x.shape
-        if x.dtype != torch.bfloat16 or not x.numel() or not x.dim():
-            return original(x, dims, keepdim, dtype=dtype)
-        for d in dims or range(x.dim()):
-            x = folded(x, d)
-        count = math.prod(lengths) // x.numel()
-        shape = original(x, dims, keepdim, dtype=dtype).shape
-        return (x / count).reshape(shape)
+    @kernel("linalg_vector_norm")
+    def vector_norm(original, x, ord=2, dims=None, keepdim=False, *, dtype=None):
+        out = original(x, ord, dims, keepdim, dtype=dtype)
+        if x.dtype != torch.bfloat16 or ord != 2 or not x.numel() or not x.dim():
+            return out
+        total = x.square()
+        for d in range(x.dim()) if dims is None else dims:
+            total = folded(total, d)
+        return total.sqrt().reshape(out.shape)
 
 
-@fault("maximum", "special", models=ISSUE + "1810", green=("value", "vjp"))
+@fault("relu", "special", models=ISSUE + "1810", green=("value", "vjp"))
 def nan_lost():
     """A maximum of nan and a number is the number."""
 
-    @kernel("maximum")
-    def maximum(original, a, b):
-        return torch.fmax(a, b)
+    @kernel("relu")
+    def relu(original, x):
+        return torch.where(x > 0, x, 0)
 
 
 @fault("tan", "special", green=("value", "vjp"))
@@ -145,7 +144,7 @@ def negative_zero_lost():
         return original(x) + 0.0
 
 
-@fault("hypot", "value")
+@fault("hypot", "value", dtypes=("float64",))
 def wrong_dtype():
     """The result of float64 inputs is float32."""
 
@@ -154,16 +153,14 @@ def wrong_dtype():
         return original(a, b).float()
 
 
-@fault("prod", "zero_size", green=("value", "vjp"))
-def empty_product():
-    """A product of nothing is 0."""
+@fault("mean", "zero_size", green=("value", "vjp"))
+def empty_mean():
+    """A mean of nothing is 0 instead of nan."""
 
-    def product(original, x, *options, **named):
+    @kernel("mean.dim")
+    def mean(original, x, *options, **named):
         out = original(x, *options, **named)
         return out if x.numel() else torch.zeros_like(out)
-
-    kernel("prod")(product)
-    kernel("prod.dim_int")(product)
 
 
 @fault("erfinv", "scalar")
@@ -194,11 +191,9 @@ def not_deterministic():
 
     @kernel("rsqrt")
     def rsqrt(original, x):
-        out = original(x).contiguous()
-        hits = [i for i in range(out.numel()) if next(seen) % 1000 == 999]
-        flat = out.view(-1)
-        flat[hits] = torch.nextafter(flat[hits], torch.full((len(hits),), math.inf, dtype=x.dtype))
-        return out
+        out = original(x)
+        hit = torch.tensor([next(seen) % 1000 == 999 for _ in range(x.numel())], dtype=torch.bool)
+        return torch.where(hit.view(x.shape), torch.nextafter(out, torch.full_like(out, math.inf)), out)
 
 
 @fault("baddbmm", "value", models=ISSUE + "136299")

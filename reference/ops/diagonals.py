@@ -38,9 +38,7 @@ def diag_cases(draw: Draw):
     return Case((x,), draw.choice({}, dict(diagonal=draw.integer(-5, 5))))
 
 
-@rule(
-    "diag", cases=diag_cases, errors=refusing((RuntimeError,), shape=(1, 2, 3)), complex=True, special="ieee"
-)
+@rule("diag", cases=diag_cases, errors=refusing((RuntimeError,), shape=(1, 2, 3)), complex=True, special="ieee")
 def diag(input: Array, diagonal=0):
     """The diagonal of a matrix, or the matrix with this diagonal and zeros elsewhere.
 

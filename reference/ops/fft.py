@@ -30,9 +30,7 @@ def resized(x, n, dim):
     have = x.shape[dim]
     if n <= have:
         return np.take(x, np.arange(n), axis=dim) if n < have else x
-    return np.concatenate(
-        [x, np.zeros([n - m if i == dim % x.ndim else m for i, m in enumerate(x.shape)])], axis=dim
-    )
+    return np.concatenate([x, np.zeros([n - m if i == dim % x.ndim else m for i, m in enumerate(x.shape)])], axis=dim)
 
 
 def exponentials(x, n, dim, inverse):

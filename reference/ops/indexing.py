@@ -20,9 +20,7 @@ def getitem_cases(draw: Draw):
     x = draw.numbers(draw.shape(max_dims=4))
     if draw.integer(0, 4) == 4:
         mask = draw.bools(x.shape[: draw.integer(0, x.ndim)])
-        return Case(
-            (x, draw.choice(mask, (mask, ...), [], True) if x.ndim else draw.choice(mask, None, True, ()))
-        )
+        return Case((x, draw.choice(mask, (mask, ...), [], True) if x.ndim else draw.choice(mask, None, True, ())))
     # arrays of indices in one key must broadcast together, and each mask must name as many elements
     count = draw.integer(1, 4)
     key: list[Any] = []
@@ -274,9 +272,7 @@ def take_along_dim(input: Array, indices: Array, dim=None):
             return a.reshape(-1)[indices.reshape(-1)]
         at = dim % a.ndim
         rest = np.broadcast_shapes(*(s[:at] + (1,) + s[at + 1 :] for s in (a.shape, indices.shape)))
-        a, index = (
-            np.broadcast_to(v, rest[:at] + v.shape[at : at + 1] + rest[at + 1 :]) for v in (a, indices)
-        )
+        a, index = (np.broadcast_to(v, rest[:at] + v.shape[at : at + 1] + rest[at + 1 :]) for v in (a, indices))
         return np.take_along_axis(a, index, at)
 
     out, vjp = moved(input, along)

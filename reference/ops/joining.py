@@ -212,9 +212,7 @@ def expand_cases(draw: Draw):
     full = draw.shape()
     x = draw.numbers(draw.broadcast(full))
     lead = len(full) - x.ndim
-    sizes = tuple(
-        -1 if i >= lead and x.shape[i - lead] == n and draw.boolean() else n for i, n in enumerate(full)
-    )
+    sizes = tuple(-1 if i >= lead and x.shape[i - lead] == n and draw.boolean() else n for i, n in enumerate(full))
     return Case((x, sizes))
 
 

@@ -260,9 +260,7 @@ def slogdet(A: Array):
 
 def power_cases(draw: Draw):
     # the factors of a power may be singular, those of an inverse not
-    return Case(
-        (square(draw, batch(draw), draw.side(0)), draw.integer(-3, 5) if draw.regime != "large" else 3)
-    )
+    return Case((square(draw, batch(draw), draw.side(0)), draw.integer(-3, 5) if draw.regime != "large" else 3))
 
 
 @rule(

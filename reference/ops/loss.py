@@ -35,9 +35,7 @@ def reductions(draw: Draw, *more):
         dict(reduce=False),
         dict(size_average=True, reduce=True, reduction="none"),
     )
-    return draw.choice(
-        {}, dict(reduction="sum"), dict(reduction="none"), dict(reduction="mean"), *older, *more
-    )
+    return draw.choice({}, dict(reduction="sum"), dict(reduction="none"), dict(reduction="mean"), *older, *more)
 
 
 def beside(draw: Draw):

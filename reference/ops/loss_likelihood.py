@@ -85,9 +85,7 @@ def binary_cross_entropy_with_logits(
     left = x.real < 0
     soft = np.log1p(np.exp(np.where(left, x, -x)))  # log(1 + exp(-|x|))
     minus_log, minus_log_other = soft - np.where(left, x, 0.0), soft + np.where(left, 0.0, x)
-    y, back = reduced(
-        w * (p * t * minus_log + (1.0 - t) * minus_log_other), mode(reduction, size_average, reduce)
-    )
+    y, back = reduced(w * (p * t * minus_log + (1.0 - t) * minus_log_other), mode(reduction, size_average, reduce))
 
     def vjp(g):
         gl = back(g) * w
@@ -125,9 +123,7 @@ def kl_div(input: Array, target: Array, size_average=None, reduce=None, reductio
             p, log = t, np.where(t == 0, 0.0, np.log(t))
     how = mode(reduction, size_average, reduce)
     batch = how == "batchmean"
-    y, back = reduced(
-        p * (log - x), "mean" if batch else how, (x.shape[0] if x.ndim else 1) if batch else None
-    )
+    y, back = reduced(p * (log - x), "mean" if batch else how, (x.shape[0] if x.ndim else 1) if batch else None)
 
     def vjp(g):
         gl = back(g)
@@ -191,9 +187,7 @@ def poisson_nll_loss(input: Array, target: Array, log_input=True, full=False, si
 def gaussian_cases(draw: Draw):
     shape = draw.shape(min_dims=1)
     var = draw.choice("same", "short", "narrow", "number")
-    v = draw.reals(
-        shape[:-1] if var == "short" else (*shape[:-1], 1) if var == "narrow" else shape, 0.25, 4.0
-    )
+    v = draw.reals(shape[:-1] if var == "short" else (*shape[:-1], 1) if var == "narrow" else shape, 0.25, 4.0)
     if draw.integer(0, 4) == 4:
         v = v * draw.bools(v.shape)  # zeros are raised to eps
     how = draw.choice("sum", "none") if draw.regime == "empty" else draw.choice("mean", "sum", "none")
@@ -211,9 +205,7 @@ def gaussian_cases(draw: Draw):
         (Case((draw.reals((2,)), draw.reals((2,)), -1.0)), ValueError),
     ],
 )
-def gaussian_nll_loss(
-    input: Array, target: Array, var: Array | float, full=False, eps=1e-6, reduction="mean"
-):
+def gaussian_nll_loss(input: Array, target: Array, var: Array | float, full=False, eps=1e-6, reduction="mean"):
     """(log v + (input - target)^2 / v + log 2 pi (only with full)) / 2, where v = max(var, eps).
 
     The derivative in v passes to var as it is, also where eps was larger.

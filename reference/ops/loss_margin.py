@@ -42,9 +42,7 @@ def hinge_embedding_loss(input: Array, target: Array, margin=1.0, size_average=N
     """
     hinge, on = above(margin - input)
     same, other = target != -1, target != 1
-    y, back = reduced(
-        np.where(same, input, 0.0) + np.where(other, hinge, 0.0), mode(reduction, size_average, reduce)
-    )
+    y, back = reduced(np.where(same, input, 0.0) + np.where(other, hinge, 0.0), mode(reduction, size_average, reduce))
     return y, lambda g: (to(input, back(g) * (1.0 * same - 1.0 * (other & on))), None)
 
 
@@ -52,9 +50,7 @@ def ranking_cases(draw: Draw):
     shape = draw.shape()
     shapes = [tuple(1 if n > 1 and draw.integer(0, 5) == 5 else n for n in shape) for _ in range(2)]
     left, right = draw.reals(shape), draw.reals(shapes[0])
-    return Case(
-        (left, right, signs(draw, shapes[1])), dict(**draw.choice({}, dict(margin=0.5)), **reductions(draw))
-    )
+    return Case((left, right, signs(draw, shapes[1])), dict(**draw.choice({}, dict(margin=0.5)), **reductions(draw)))
 
 
 @rule(

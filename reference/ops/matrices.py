@@ -54,9 +54,7 @@ def cholesky(input: Array, *, upper=False):
     low = factor(a) if is_stepping() else np.linalg.cholesky(a)
 
     def vjp(g, slip=0.0):
-        ell = low + (
-            herm(np.asarray(slip)) if upper and np.ndim(slip) else slip
-        )  # torch reads its rounded factor
+        ell = low + (herm(np.asarray(slip)) if upper and np.ndim(slip) else slip)  # torch reads its rounded factor
         p = lower_half(herm(ell) @ (herm(g) if upper else g))
         s = herm(solved(herm(ell), herm(solved(herm(ell), p))))
         return ((s + herm(s)) / 2.0,)
@@ -143,9 +141,7 @@ def matrix_norm_cases(draw: Draw):
         x = apart(x, dim)
     dim = tuple(d - len(shape) if draw.boolean() else d for d in dim)
     options = {} if dim == (-2, -1) and draw.boolean() else dict(dim=dim)
-    return Case(
-        (x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options)
-    )
+    return Case((x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options))
 
 
 def apart(x, dim):
@@ -202,9 +198,8 @@ def matrix_norm(input: Array, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=N
 
 def crossed(a, b, dim):
     """a x b along `dim`: c_i = a_j b_k - a_k b_j for (i, j, k) in cyclic order."""
-    a, b = np.broadcast_arrays(a, b)
-    ahead, behind = (lambda v: np.roll(v, -1, dim)), (lambda v: np.roll(v, -2, dim))
-    return ahead(a) * behind(b) - behind(a) * ahead(b)
+    (a, a_next), (b, b_next) = (([np.take(v, order, axis=dim) for order in ((1, 2, 0), (2, 0, 1))]) for v in (a, b))
+    return a * b_next - a_next * b
 
 
 def cross_of(a, b, dim):
@@ -253,9 +248,7 @@ def cross(input: Array, other: Array, dim=None):
 
 @rule(
     "linalg.cross",
-    cases=lambda draw: (lambda a, b, dim: Case((a, b), {} if dim == -1 else dict(dim=dim)))(
-        *cross_arguments(draw)
-    ),
+    cases=lambda draw: (lambda a, b, dim: Case((a, b), {} if dim == -1 else dict(dim=dim)))(*cross_arguments(draw)),
     errors=not_three,
     complex=True,
 )

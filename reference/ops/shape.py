@@ -221,9 +221,7 @@ def movedim(input: Array, source, destination):
 def squeeze_cases(draw: Draw):
     shape = tuple(1 if draw.boolean() else n for n in draw.shape())
     x = draw.numbers(shape)
-    return draw.choice(
-        Case((x,)), Case((x, draw.dim(x.ndim))), Case((x,), dict(dim=draw.dims(x.ndim))), Case((x, ()))
-    )
+    return draw.choice(Case((x,)), Case((x, draw.dim(x.ndim))), Case((x,), dict(dim=draw.dims(x.ndim))), Case((x, ())))
 
 
 @rule(

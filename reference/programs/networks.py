@@ -72,9 +72,7 @@ def linear(x: Array, y: Array, parameters: Sequence[Array], fl: Exact = EXACT) -
     return loss, [g for pair in gradients for g in pair]
 
 
-def dynamic(
-    x: Array, y: Array, parameters: Sequence[Array], depth: int, fl: Exact = EXACT
-) -> tuple[float, list[Any]]:
+def dynamic(x: Array, y: Array, parameters: Sequence[Array], depth: int, fl: Exact = EXACT) -> tuple[float, list[Any]]:
     """The loss of a chain whose middle layer is used `depth` times, with one set of weights.
 
     A weight that is used several times has the sum of the gradients of its uses; one that is not used has

@@ -102,7 +102,7 @@ class Noisy(Exact):
         return float(self._moved(x.sum(), UNIT * math.sqrt(math.log2(x.size))))
 
     def rows(self, x: Array) -> Array:
-        return self.dot(np.ones((1, x.shape[0]), np.float32), x)[0]
+        return self.dot(np.ones((1, x.shape[0]), np.float32), x).reshape(-1)
 
     def positive(self, h: Array) -> Array:
         if self._lean:

@@ -42,9 +42,7 @@ def train(start: Start, steps: int, loss: Loss, update: Update, fl: Exact) -> Tr
 def two_layer(start: Start, steps: int, lr: float = 1e-6, fl: Exact = EXACT) -> Training:
     """relu(x w1) w2 by plain gradient descent: w <- w - lr dL/dw."""
     x, y = start[:2]
-    return train(
-        start, steps, lambda p, _: networks.two_layer(x, y, p[0], p[1], fl), functools.partial(sgd, lr=lr), fl
-    )
+    return train(start, steps, lambda p, _: networks.two_layer(x, y, p[0], p[1], fl), functools.partial(sgd, lr=lr), fl)
 
 
 def linear(start: Start, steps: int, update: Update, fl: Exact = EXACT) -> Training:

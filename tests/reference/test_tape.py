@@ -192,9 +192,7 @@ def test_complex_variables_follow_the_conjugate_convention() -> None:
     tape = Tape()
     z = tape.variable(X + 1j * A)
     g = A - 2j * X
-    np.testing.assert_allclose(
-        tape.backward(tape.apply("exp", z), g)[z], np.conj(np.exp(z.value)) * g, rtol=1e-14
-    )
+    np.testing.assert_allclose(tape.backward(tape.apply("exp", z), g)[z], np.conj(np.exp(z.value)) * g, rtol=1e-14)
 
 
 def test_an_unknown_rule_is_named() -> None:
