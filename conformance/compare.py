@@ -61,6 +61,8 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
         return
     with np.errstate(all="ignore"):
         error = _error(got, want, dtype.largest)
+        if not signed_zero and not error.any():
+            return
         if signed_zero:
             zero = (got == 0) & (want == 0)
             error = np.where(zero & (np.signbit(got.real) != np.signbit(want.real)), np.inf, error)
@@ -108,8 +110,6 @@ def _error(got: np.ndarray, want: np.ndarray, largest: float) -> np.ndarray:
 
 def _ulps(error: np.ndarray, want: np.ndarray, eps: float, tally: Tally) -> None:
     size = np.abs(want)
-    if not error.any():
-        return
     exponent = np.frexp(size)[1] - 1
     ulps = error / np.ldexp(eps, exponent)
     usable = (size > 0) & np.isfinite(size) & np.isfinite(ulps)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import multiprocessing
+import os
 import threading
 import time
 from collections import Counter
@@ -98,6 +99,8 @@ def run_units(units: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
 
 def _drive(units: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
     """Run units in one pool: to the end, or until the pool breaks, as it does where every worker dies idle."""
+    # one worker a core is the parallelism: NumPy's own threads would fight over the same cores
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPool(
         max_workers=max(1, min(plan.workers, len(units))), context=context,

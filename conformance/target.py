@@ -37,7 +37,7 @@ class Target:
     def name(self) -> str:
         return target_name(self.device, self.mode)
 
-    @property
+    @functools.cached_property
     def torch_device(self) -> torch.device:
         return torch.device(self.device)
 

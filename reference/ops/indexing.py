@@ -20,7 +20,7 @@ def getitem_cases(draw: Draw):
     x = draw.numbers(draw.shape(max_dims=4))
     if draw.integer(0, 4) == 4:
         mask = draw.bools(x.shape[: draw.integer(0, x.ndim)])
-        return Case((x, draw.choice(mask, (mask, ...), [], True) if x.ndim else draw.choice(mask, None, True, ())))
+        return Case((x, draw.choice(mask, (mask, ...), True, None, (), [] if x.ndim else ...)))
     # arrays of indices in one key must broadcast together, and each mask must name as many elements
     count = draw.integer(1, 4)
     key: list[Any] = []

@@ -198,7 +198,7 @@ def matrix_norm(input: Array, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=N
 
 def crossed(a, b, dim):
     """a x b along `dim`: c_i = a_j b_k - a_k b_j for (i, j, k) in cyclic order."""
-    (a, a_next), (b, b_next) = (([np.take(v, order, axis=dim) for order in ((1, 2, 0), (2, 0, 1))]) for v in (a, b))
+    (a, a_next), (b, b_next) = ([np.take(v, order, axis=dim) for order in ((1, 2, 0), (2, 0, 1))] for v in (a, b))
     return a * b_next - a_next * b
 
 
