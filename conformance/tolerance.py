@@ -72,9 +72,10 @@ class Quantity:
         """The allowed error of array i, with the sensitivity taken from `count` moves."""
         want, dtype = self.wants[i], self.dtypes[i]
         assert dtype is not None
-        with np.errstate(all="ignore"):
-            size = np.abs(want)
-            room = dtype.eps * (np.where(np.isfinite(size), size, 0.0) + self.sensitivity(i, count))
+        size = np.abs(want)
+        if not np.isfinite(size.sum()):
+            size = np.where(np.isfinite(size), size, 0.0)
+        room = dtype.eps * (size + (self.sensitivity(i, count) if count else 0.0))
         return np.asarray(K * (room + dtype.smallest) + self._noise[i])
 
     def waivers(self, check: str) -> list[Waiver]:

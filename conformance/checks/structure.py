@@ -20,37 +20,40 @@ from reference.derive import Call
 from reference.rule import Rule, is_inexact
 
 
-def _graph(trial: Trial, bound: Bound) -> tuple[list[Any], list[Any], list[Any]]:
-    """Leaves, cotangents and all outputs of one call with a graph."""
-    o = bound.oracle
+def _both_passes(bound: Bound, gs: list[torch.Tensor]) -> list[Any]:
+    """All outputs of one call, and the gradients under the cotangents."""
     xs = forms.leaves(bound.xs)
-    gs = [tensor(o.cotangents[i], o.dtype, trial.place) for i in o.ys]
-    return xs, gs, bound.outputs(*xs)
+    outs = bound.outputs(*xs)
+    return [*outs, *torch.autograd.grad([outs[i] for i in bound.ys], xs, gs)]
+
+
+def _cotangents(trial: Trial, bound: Bound) -> list[torch.Tensor]:
+    o = bound.oracle
+    return [tensor(o.cotangents[i], o.dtype, trial.place) for i in o.ys]
 
 
 @check("unchanged", ONCE, applies=forward_once)
 def unchanged(trial: Trial) -> None:
     """Forward and backward leave inputs and cotangents as they were, bit for bit."""
     bound = trial.bound()
-    xs, gs, outs = _graph(trial, bound)
+    gs = _cotangents(trial, bound)
     frozen = set(trial.rule.mutates)
     kept = [(path[0], t) for path, t in zip(bound.oracle.call.paths, bound.tensors) if path[0] not in frozen]
     before = [array(t).copy() for _, t in kept] + [array(g).copy() for g in gs]
-    torch.autograd.grad([outs[i] for i in bound.ys], xs, gs)
+    _both_passes(bound, gs)
     after = [(str(name), t) for name, t in kept] + [("the cotangent", g) for g in gs]
     for (name, t), old in zip(after, before):
         compare_exactly(f"{name} after forward and backward", array(t), old, trial.tally)
 
 
-@check("repeat", ONCE, applies=forward_once)
+@check("repeat", ONCE, regime="large", applies=forward_once)
 def repeat(trial: Trial) -> None:
-    """The same call gives the same bits, value and gradients."""
+    """The same call gives the same bits, value and gradients, at a size at which threads race."""
     runs = []
-    for _ in range(2):
-        bound = trial.bound()
-        xs, gs, outs = _graph(trial, bound)
-        grads = torch.autograd.grad([outs[i] for i in bound.ys], xs, gs)
-        runs.append([array(t) for t in (*outs, *grads)])
+    with _threads(max(2, torch.get_num_threads())):
+        for _ in range(2):
+            bound = trial.bound()
+            runs.append([array(t).copy() for t in _both_passes(bound, _cotangents(trial, bound))])
     for i, (first, second) in enumerate(zip(*runs)):
         compare_exactly(f"result {i} of a second run", second, first, trial.tally)
 

@@ -26,6 +26,7 @@ class Fault:
     models    the bug of a real release that it models (an issue), where there is one
     green     checks of the subjects that must stay green: why the ones above are needed
     dtypes    the dtypes in which the subjects are checked
+    level     the level that sets the number of cases; cells of every level run
     mode      the execution mode
     wide      it sits in a transform, not in an op: any subject may turn red, in `checks` alone
     """
@@ -37,6 +38,7 @@ class Fault:
     models: str = ""
     green: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ("float32",)
+    level: int = 2
     mode: str = "eager"
     wide: bool = False
 

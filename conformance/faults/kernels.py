@@ -153,14 +153,14 @@ def wrong_dtype():
         return original(a, b).float()
 
 
-@fault("mean", "zero_size", green=("value", "vjp"))
-def empty_mean():
-    """A mean of nothing is 0 instead of nan."""
+@fault("linalg.vector_norm", "zero_size", green=("value", "vjp"))
+def norm_of_nothing():
+    """A norm of nothing is nan: it is scaled by its largest element."""
 
-    @kernel("mean.dim")
-    def mean(original, x, *options, **named):
+    @kernel("linalg_vector_norm")
+    def vector_norm(original, x, *options, **named):
         out = original(x, *options, **named)
-        return out if x.numel() else torch.zeros_like(out)
+        return out if x.numel() else torch.full_like(out, math.nan)
 
 
 @fault("erfinv", "scalar")

@@ -33,7 +33,11 @@ RED = ("fail", "error")
 
 @dataclasses.dataclass
 class Finding:
-    """What became of one fault. `red` maps cells that turned red to the first line of their failure."""
+    """What became of one fault.
+
+    red      the cells that turned red, with the first line of their failure
+    seconds  of processor time
+    """
 
     fault: str
     what: str
@@ -96,12 +100,12 @@ def _blank(fault: Fault) -> Finding:
 def examine(name: str) -> Finding:
     """Plant a fault in this process, run its subjects and two bystanders, and judge."""
     _settle()
-    fault, began = FAULTS[name], time.perf_counter()
+    fault, began = FAULTS[name], time.process_time()
     fault.plant()
-    seen = {subject: run_subject(subject, fault, level=3) for subject in fault.subjects}
+    seen = {subject: run_subject(subject, fault, cells=3) for subject in fault.subjects}
     others = [s for s in BYSTANDERS if s not in fault.subjects][:2]
-    finding = judge(fault, seen, {subject: run_subject(subject, fault, level=2) for subject in others})
-    finding.seconds = time.perf_counter() - began
+    finding = judge(fault, seen, {subject: run_subject(subject, fault, cells=2) for subject in others})
+    finding.seconds = time.process_time() - began
     return finding
 
 
@@ -116,17 +120,17 @@ def _settle() -> None:
     torch.set_num_threads(1)
 
 
-def run_subject(subject: str, fault: Fault, level: int) -> dict[str, tuple[str, str, str]]:
-    """(check, outcome, detail) of every cell of a subject, by cell id, in the fault's dtypes and mode."""
+def run_subject(subject: str, fault: Fault, cells: int) -> dict[str, tuple[str, str, str]]:
+    """(check, outcome, detail) of a subject's cells up to a level, by id, in the fault's dtypes and mode."""
     from conformance.checks.check import Clock
     from conformance.kinds import op_cells
     from conformance.session import OpSession, Options
 
     target = Target("cpu", fault.mode)
-    session = OpSession(subject, target, Options(level=level, shrink=False), Clock())
+    session = OpSession(subject, target, Options(level=fault.level, shrink=False), Clock())
     seen = {}
     for cell in op_cells(target):
-        if cell.subject == subject and cell.level <= level and cell.dtype in fault.dtypes:
+        if cell.subject == subject and cell.level <= cells and cell.dtype in fault.dtypes:
             result = session.run(cell)
             seen[cell.id] = (cell.check, result.outcome, result.detail)
     return seen
