@@ -7,6 +7,10 @@ import dataclasses
 import numpy as np
 
 
+class NoCounterpart(Exception):
+    """There is no complex dtype of this precision."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Dtype:
     """A floating or complex dtype: `digits` significand bits, largest finite and smallest subnormal number."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.dtypes import DTYPES, Dtype
+from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.tolerance import Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
 from reference.derive import Call, imaginary, inner, jvp, stepped, vjp_jvp
@@ -49,7 +49,7 @@ class Oracle:
         if a.dtype.kind == "c":
             found = self.dtype.with_complex
             if found is None:
-                raise LookupError(f"{self.dtype.name} has no complex counterpart")
+                raise NoCounterpart(f"{self.dtype.name} has no complex counterpart")
             return found
         return self.dtype.real
 

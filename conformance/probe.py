@@ -76,6 +76,7 @@ def _describe(request: dict[str, Any]) -> dict[str, Any]:
     return {
         "environment": target.environment(request["setup"]),
         "cells": [c.record() for c in all_cells(targets)],
+        "modes": sorted({t.mode for t in targets}),
     }
 
 

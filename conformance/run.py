@@ -76,7 +76,10 @@ def prepare(request: Request) -> Prepared:
         raise UsageError(str(error)) from error
     except probe.TorchError as error:
         raise IncompleteError(str(error)) from error
-    everything = [c for c in map(cell_from, answer["cells"]) if c.level <= request.level]
+    # a mode that is asked for by name runs at every level
+    asked = set(answer["modes"]) - {"eager"} if request.modes else set()
+    cells = map(cell_from, answer["cells"])
+    everything = [c for c in cells if c.level <= request.level or c.mode in asked]
     chosen = select(everything, request.select)
     chosen = [c for c in chosen if in_shard(c.unit, request.shard)]
     if request.only is not None:

@@ -17,7 +17,7 @@ from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
 from conformance.checks.check import Clock, Unsupported, capability_reason
 from conformance.compare import Mismatch, Tally, Worst
-from conformance.dtypes import DTYPES
+from conformance.dtypes import DTYPES, NoCounterpart
 from conformance.oracle import Oracle
 from conformance.target import Target, holds, synchronize
 from reference import rules
@@ -111,7 +111,7 @@ class OpSession:
             seen.examples += 1
             check.run(trial)
             synchronize(trial.place)
-        except Unsupported as absent:
+        except (Unsupported, NoCounterpart) as absent:
             seen.missing = str(absent)
         except Exception as error:
             reason = None if (check.name, trial.dtype) in CORE else capability_reason(error)
@@ -235,7 +235,7 @@ def _attempt(check: Check, trial: Trial) -> Exception | None:
         if not check.applies or check.applies(trial):
             check.run(trial)
             synchronize(trial.place)
-    except Unsupported:
+    except (Unsupported, NoCounterpart):
         return None
     except Exception as error:
         return error if isinstance(error, AssertionError) or capability_reason(error) is None else None

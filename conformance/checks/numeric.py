@@ -125,13 +125,14 @@ def numeric(
     levels: dict[str, int],
     doc: str,
     adapt: Callable[[Trial], Bound] | None = None,
+    written: bool = False,
     **options: Any,
 ) -> Check:
     """Register a check that runs a form and compares what it returns."""
 
     def run(trial: Trial) -> None:
         bound = adapt(trial) if adapt else trial.bound()
-        trial.run(form, bound, wants(bound.oracle))
+        trial.run(form, bound, wants(bound.oracle), written)
 
     run.__doc__ = doc
     options.setdefault("applies", forward_once)
@@ -207,10 +208,14 @@ numeric(
 )
 numeric("saved_tensor_hooks", forms.saved_tensor_hooks, wants_gradients, ONCE, "Saved tensors packed as copies.")
 numeric("save_on_cpu", forms.save_on_cpu, wants_gradients, {"float32": 3}, "Saved tensors kept on the CPU.")
-numeric(
-    "compile", forms.compiled_aot_eager, lambda o: [*wants_outputs(o), *wants_gradients(o)], {"float32": 2, "float64": 4},
-    "Compiled by torch.compile with the backend aot_eager: value and gradients.", modes=("aot_eager",),
-)  # fmt: skip
+for _name, _form, _mode, _level in (
+    ("compile", forms.compiled_aot_eager, "aot_eager", 2),
+    ("compile_inductor", forms.compiled_inductor, "inductor", 4),
+):
+    numeric(
+        _name, _form, lambda o: [*wants_outputs(o), *wants_gradients(o)], {"float32": _level, "float64": 4},
+        f"Compiled by torch.compile with the backend {_mode}: value and gradients.", modes=(_mode,), written=True,
+    )  # fmt: skip
 
 
 # sizes

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from conformance.bridge import Bound, array, tensor
+from conformance.bridge import Bound, array, dtype_of, resolve, tensor
 from conformance.checks import forms
 from conformance.checks.check import Evidence, Trial, Unsupported, check
 from conformance.checks.numeric import ONCE, forward_once, wants_gradients, wants_outputs
 from conformance.compare import Mismatch, compare_exactly
 from conformance.draws import SeededDraw
+from conformance.dtypes import DTYPES
 from conformance.target import Target
 from reference.derive import Call
 from reference.rule import Rule, is_inexact
@@ -63,12 +65,8 @@ def errors(trial: Trial) -> None:
     """Illegal calls raise, with the right type of exception."""
     assert trial.rule.errors is not None
     for case, expected in trial.rule.errors(SeededDraw(f"{trial.rule.name}/errors/{trial.index}")):
-        call = Call(trial.rule, case)
-        args, kwargs = (
-            [_to_torch(trial, v) for v in case.args],
-            {k: _to_torch(trial, v) for k, v in case.kwargs.items()},
-        )
-        del call
+        args = [_to_torch(trial, v) for v in case.args]
+        kwargs = {k: _to_torch(trial, v) for k, v in case.kwargs.items()}
         trial.tally.comparisons += 1
         trial.tally.elements += 1
         try:
@@ -219,6 +217,43 @@ def autocast(trial: Trial) -> None:
     for found, want in zip(torch.autograd.grad(outs, xs, gs), wants_gradients(oracle, gradients)):
         if found.dtype != torch.float32:
             raise Mismatch(f"{want[0]}: dtype {found.dtype}, expected that of the leaf, torch.float32")
+        trial.match(found, want, exact_dtype=False)
+
+
+def _documented_promotion(rule: Rule, target: Target) -> str | None:
+    doc = getattr(resolve(rule.name), "__doc__", None) or ""
+    return None if "type promotion" in doc else "the documentation promises no type promotion"
+
+
+def _several_floats(trial: Trial) -> bool:
+    return forward_once(trial) and sum(map(is_inexact, trial.call.arrays)) > 1
+
+
+@check(
+    "promotion", {"float32": 2, "bfloat16": 3}, needs=_documented_promotion, applies=_several_floats,
+    absent="no case has two floating tensors",
+)  # fmt: skip
+def promotion(trial: Trial) -> None:
+    """Operands of two dtypes: the result has the wider one (0-d tensors do not widen), each gradient its input's."""
+    narrow, wide = DTYPES[trial.dtype], DTYPES["float64" if trial.dtype == "float32" else "float32"]
+    places = [i for i, a in enumerate(trial.call.arrays) if is_inexact(a)]
+    dtypes = {i: narrow if k % 2 == 0 else wide for k, i in enumerate(places)}
+    arrays = [dtypes[i].round(a) if i in dtypes else a for i, a in enumerate(trial.call.arrays)]
+    ranks = {d: max(arrays[i].ndim > 0 for i in places if dtypes[i] is d) for d in (narrow, wide)}
+    result = wide if ranks[wide] >= ranks[narrow] else narrow
+    oracle = trial.oracle_for(Call(trial.rule, trial.call.replaced(arrays)), result.name)
+    bound = trial.bound(oracle=oracle)
+    bound.tensors = [tensor(a, dtypes.get(i), trial.place) for i, a in enumerate(arrays)]
+    both = _both_passes(bound, _cotangents(trial, bound))
+    outs, grads = both[: len(oracle.outs)], both[len(oracle.outs) :]
+    for i, want in zip(bound.ys, wants_outputs(oracle)):
+        trial.match(outs[i], want)
+    # a gradient passes through the result's dtype and its own: the coarser one says how far off it may be
+    allowed = copy.copy(oracle.vjp)
+    allowed.dtypes = [result if result is narrow else dtypes[i] for i in oracle.xs]
+    for found, place, want in zip(grads, oracle.xs, wants_gradients(oracle, allowed)):
+        if found.dtype != dtype_of(dtypes[place].name):
+            raise Mismatch(f"{want[0]}: dtype {found.dtype}, expected that of its input, torch.{dtypes[place].name}")
         trial.match(found, want, exact_dtype=False)
 
 

@@ -9,7 +9,7 @@ from conformance.faults.fault import fault, kernel, replace, rewired
 from conformance.faults.kernels import ISSUE
 
 
-@fault("nn.functional.hardswish", "vjp", models=ISSUE + "147801", green=("value",))
+@fault("nn.functional.hardswish", "vjp", level=3, models=ISSUE + "147801", green=("value",))
 def kink_included():
     """<= for < at the kink: the gradient at 3 is that of the parabola."""
 
@@ -40,19 +40,19 @@ def off_by_64_eps():
         return original(g, y) * (1 + 64 * torch.finfo(g.dtype).eps)
 
 
-@fault("fmax", "vjp", green=("value",))
+@fault("maximum", "vjp", dtypes=("float64",), green=("value",))
 def tie_broken():
-    """Where two elements tie, the second has the gradient instead of the first."""
+    """Where two elements tie, the first has the whole gradient instead of one half."""
 
     def backward(gs, xs, needed):
         (g,), (a, b) = gs, xs
-        return torch.where(a > b, g, 0).sum_to_size(a.shape), torch.where(a <= b, g, 0).sum_to_size(b.shape)
+        return torch.where(a >= b, g, 0).sum_to_size(a.shape), torch.where(a < b, g, 0).sum_to_size(b.shape)
 
     def jvp(vs, xs):
-        return torch.where(xs[0] > xs[1], *vs)
+        return torch.where(xs[0] >= xs[1], *vs)
 
-    @replace("fmax")
-    def fmax(original, input, other):
+    @replace("maximum")
+    def maximum(original, input, other):
         return rewired(original, backward, jvp)(input, other)
 
 

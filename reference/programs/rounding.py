@@ -21,7 +21,8 @@ A decision is different: whether a relu lets a gradient through has no error tha
 afterwards. So a noisy program either follows the decisions of the reference (lean = 0: the smooth part,
 which scales with eps), or takes every decision that is in doubt for "open" (lean = 1) or for "closed"
 (-1). Between those two, each decision that rounding may turn is once taken otherwise than in the
-reference; what follows from it, later decisions included, takes its course.
+reference. A turned decision moves the later ones, each in its own direction: of what a run's own error
+puts in doubt a part leans the same way, which adds up where chance would cancel.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from reference.rule import Array
 
 UNIT = 2.0**-24  # u of float32: half the distance from 1 to the next number
 DOUBT = 4.0  # within so many (root mean square) smooth errors of 0, the sign of a pre-activation is in doubt
+FOLLOWING = 0.25  # the same for the error that a run has gathered from decisions that it turned
 
 
 class Exact:
@@ -105,12 +107,14 @@ class Noisy(Exact):
         return self.dot(np.ones((1, x.shape[0]), np.float32), x).reshape(-1)
 
     def positive(self, h: Array) -> Array:
-        if self._lean:
-            return np.asarray(h > -self._lean * DOUBT * next(self._doubts))
         wanted = next(self._wanted)
         error = h - wanted
-        self.errors.append(math.sqrt(float(np.mean(error * error))))
-        return np.asarray(wanted > 0)
+        size = math.sqrt(float(np.mean(error * error)))
+        if not self._lean:
+            self.errors.append(size)
+            return np.asarray(wanted > 0)
+        doubt = DOUBT * next(self._doubts) + FOLLOWING * size
+        return np.asarray(h > -self._lean * doubt)
 
     def _moved(self, x: Array, relative: float) -> Array:
         error = np.asarray(x * self._signs(np.shape(x)))

@@ -52,7 +52,7 @@ def measure(name: str, seed: int, steps: int) -> Measured:
     training = run(name, seed, steps, exact)
     noisy = Noisy(0, exact.decided)
     kept = run(name, seed, steps, noisy)
-    turned = [run(name, seed, steps, Noisy(i, (), lean, noisy.errors)) for i, lean in ((1, 1), (2, -1))]
+    turned = [run(name, seed, steps, Noisy(i, exact.decided, lean, noisy.errors)) for i, lean in ((1, 1), (2, -1))]
     smooth = _spread(training, [kept], lambda moves: float(np.sqrt(np.mean(moves * moves))))
     return Measured(training, smooth, _spread(training, [kept, *turned], lambda moves: float(np.max(moves))))
 

@@ -168,8 +168,8 @@ def test_an_elementwise_result_moves_by_one_unit_in_the_last_place() -> None:
 
 def test_a_decision_in_doubt_is_open_once_and_closed_once() -> None:
     h = np.array([1e-9, -1e-9, 1.0, -1.0], np.float32)
-    assert Noisy(0, [], 1, [1e-8]).positive(h).tolist() == [True, True, True, False]
-    assert Noisy(0, [], -1, [1e-8]).positive(h).tolist() == [False, False, True, False]
+    assert Noisy(0, [h], 1, [1e-8]).positive(h).tolist() == [True, True, True, False]
+    assert Noisy(0, [h], -1, [1e-8]).positive(h).tolist() == [False, False, True, False]
     assert Noisy(0, [-h]).positive(h).tolist() == [False, True, False, True]  # as the reference decided
 
 

@@ -1,4 +1,4 @@
-"""A device in thirty lines of Python: ``toy:0`` holds its tensors on the CPU and computes there.
+"""A small device in Python: ``toy:0`` holds its tensors on the CPU and computes there.
 
 Every op that reaches the device is unwrapped, run on the CPU and wrapped again. The files beside this
 one make it wrong, each in one way: they are given as a second ``--setup``.
@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch.utils import backend_registration
+from torch.utils._mode_utils import no_dispatch
 from torch.utils._pytree import tree_map
 
 NAME = "toy"
@@ -55,6 +56,9 @@ def run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
         kwargs = {**kwargs, "device": "cpu"}
     inside = tree_map(_unwrap, (list(args), kwargs))
     out = KERNELS.get(name, _plain)(func, *inside[0], **inside[1])
+    if torch.Tag.inplace_view in func.tags:  # the wrapper's own shape follows
+        with no_dispatch():
+            func(*args, **kwargs)
     written = _written(func, args, kwargs)
     if written:
         return written[0] if len(written) == 1 else written
@@ -70,7 +74,9 @@ def _unwrap(value: Any) -> Any:
 
 
 def _wrap(value: Any) -> Any:
-    return ToyTensor(value) if isinstance(value, torch.Tensor) and not isinstance(value, ToyTensor) else value
+    if not isinstance(value, torch.Tensor) or isinstance(value, ToyTensor):
+        return value
+    return ToyTensor(value.resolve_conj().resolve_neg())  # the wrapper has no bit for a conjugate to come
 
 
 def _written(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
