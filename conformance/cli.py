@@ -9,14 +9,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from conformance import options, probe
+from conformance import confirm, options, probe
 from conformance.known import KnownFileError
 from conformance.run import IncompleteError, UsageError, execute, finished, prepare, shown_json
 from reports.html import write_report
@@ -125,7 +124,8 @@ def compare_runs(chosen: argparse.Namespace) -> int:
 
 def repro(chosen: argparse.Namespace) -> int:
     """0: the script ran and shows nothing wrong any more; 1: it shows the deviation."""
-    cells = read(chosen.journal).cells
+    journal = read(chosen.journal)
+    cells = journal.cells
     if chosen.id not in cells:
         raise UsageError(f"{chosen.id}: no such cell in {chosen.journal}")
     failure = cells[chosen.id].failure
@@ -138,7 +138,7 @@ def repro(chosen: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "repro.py"
         path.write_text(failure.script)
-        code = subprocess.run([sys.executable, str(path)], check=False).returncode
+        code = confirm.replay(path, journal.header.environment.setup)
     shows = "the deviation is there" if code else "nothing is wrong here"
     print(f"\nexit code {code}: {shows}")
     return 1 if code else 0

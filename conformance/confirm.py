@@ -40,6 +40,21 @@ def confirm(scripts: Sequence[str], setup: Sequence[str] = (), seconds: float = 
     return [code != 0 for code in codes]
 
 
+# what a journal's setup was imported for: without it the script's device may not be there
+_UNDER_SETUP = """
+import runpy, sys
+from conformance.target import load_setup
+load_setup(sys.argv[2:])
+runpy.run_path(sys.argv[1], run_name="__main__")
+"""
+
+
+def replay(path: Path, setup: Sequence[str] = ()) -> int:
+    """Run a script in a process of its own, with its output shown; returns the exit code."""
+    words = ["-c", _UNDER_SETUP, str(path), *setup] if setup else [str(path)]
+    return subprocess.run([sys.executable, *words], check=False).returncode
+
+
 def main() -> None:
     request = json.load(sys.stdin)
     die_with(request["parent"])

@@ -1,4 +1,7 @@
-"""The options that `torch-conformance run` and pytest share."""
+"""The options that `torch-conformance run` and pytest share.
+
+Every pytest of the environment imports this, through the plugin: nothing heavy at the top.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,10 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from conformance import known
-from conformance.run import Request
+if TYPE_CHECKING:
+    from conformance.run import Request
 
 OUT = Path("conformance-out")
 
@@ -76,6 +79,8 @@ def _seconds(text: str) -> float:
 
 def known_files(given: list[Path]) -> tuple[Path, ...]:
     """The files named, or those shipped."""
+    from conformance import known
+
     if [str(p) for p in given] == ["none"]:
         return ()
     return tuple(given) or tuple(sorted(known.SHIPPED.glob("*.toml")))
@@ -83,6 +88,8 @@ def known_files(given: list[Path]) -> tuple[Path, ...]:
 
 def request(options: Any) -> Request:
     """The request that parsed options stand for."""
+    from conformance.run import Request
+
     return Request(
         out=Path(options.out), devices=tuple(options.device), modes=tuple(options.mode), setup=tuple(options.setup),
         level=options.level, select=tuple(options.select), known=known_files(options.known), shard=options.shard,

@@ -3,47 +3,30 @@
 An item is a unit (a subject on a target); its cells are subtests. The cells run in worker processes that
 one thread of the session drives, so that a crash costs a cell and not the session; the items wait for
 what the journal says, under xdist too.
+
+Every pytest of the environment imports this module, conformance or not: it imports neither torch nor
+NumPy, nor anything of the project that does, before a unit is collected.
 """
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import sys
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from conformance import known, options
-from conformance.background import Background, Waiter
-from conformance.run import IncompleteError, Prepared, UsageError, begin
+from conformance import options
+
+if TYPE_CHECKING:
+    from conformance.background import Background, Waiter
+    from conformance.run import Prepared
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("conformance", "torch-conformance")
-
-    def option(name: str, **attributes: Any) -> None:
-        kind = attributes.get("type")
-        if kind is not None:
-            attributes["type"] = _as_pytest_wants(kind)
-        group.addoption(name, **attributes)
-
-    options.add(option)
-
-
-def _as_pytest_wants(kind: Any) -> Any:
-    """pytest's own parser reports ValueError as a usage error."""
-
-    def convert(text: Any) -> Any:
-        try:
-            return kind(text)
-        except argparse.ArgumentTypeError as error:
-            raise ValueError(str(error)) from error
-
-    convert.__name__ = getattr(kind, "__name__", "value")
-    return convert
+    options.add(parser.getgroup("conformance", "torch-conformance").addoption)
 
 
 @dataclasses.dataclass
@@ -60,9 +43,10 @@ _STATE = pytest.StashKey[_State]()
 
 
 def state(config: pytest.Config) -> _State:
-    """The run of this session. Raises pytest.UsageError."""
+    """The run of this session; where it cannot be, the session ends with one sentence."""
     if _STATE not in config.stash:
-        from conformance.run import prepare
+        from conformance.known import KnownFileError
+        from conformance.run import IncompleteError, UsageError, prepare
 
         begun = time.monotonic()
         request = dataclasses.replace(
@@ -70,8 +54,9 @@ def state(config: pytest.Config) -> _State:
         )
         try:
             config.stash[_STATE] = _State(prepare(request), begun)
-        except (UsageError, known.KnownFileError) as error:
-            raise pytest.UsageError(str(error)) from error
+        except (UsageError, KnownFileError) as error:
+            # not pytest.UsageError, which would be an error of each module that is collected
+            pytest.exit(f"torch-conformance: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
         except IncompleteError as error:
             pytest.exit(f"torch-conformance: {error}", returncode=3)
     return config.stash[_STATE]
@@ -130,6 +115,9 @@ def _unit_id(nodeid: str) -> str:
 
 def _announce(config: pytest.Config, chosen: frozenset[str]) -> None:
     """Write the journal's header for the units that were collected."""
+    from conformance.background import Background
+    from conformance.run import IncompleteError, UsageError, begin
+
     found = state(config)
     cells = [c for c in found.prepared.cells if c.unit in chosen]
     found.prepared = dataclasses.replace(found.prepared, cells=cells)
@@ -146,6 +134,8 @@ def _announce(config: pytest.Config, chosen: frozenset[str]) -> None:
 @pytest.fixture
 def run_unit(request: pytest.FixtureRequest, subtests: Any) -> Any:
     """Runs a unit in a worker; every cell that is wrong and not known fails as a subtest."""
+    from conformance.background import Waiter
+
     found = state(request.config)
     if found.waiter is None:
         found.waiter = Waiter(found.prepared.request.out)

@@ -122,7 +122,7 @@ class ProgramSession:
         if (name, steps) not in self._trained:
             device = self.target.torch_device
             start = reference.start(self.spelling.mathematics, self.seed)
-            x, y, *parameters = [tensor(a, DTYPES[name], device) for a in start]
+            x, y, *parameters = [tensor(a.astype(np.float64), DTYPES[name], device) for a in start]
             dynamic = data.choices in self.spelling.sources
             plan = data.choices(self.seed)[:steps] if dynamic else steps
             try:

@@ -90,7 +90,8 @@ class Quantity:
         """The allowed error of array i under a waiver."""
         dtype = self.dtypes[i]
         assert dtype is not None
-        extra = 0.0 if waiver.room is None or self._room is None else self._room(waiver)[i]
+        extra = np.zeros(()) if waiver.room is None or self._room is None else np.asarray(self._room(waiver)[i])
+        extra = np.where(np.isfinite(extra), extra, 0.0)  # at a nan or an infinity there is no size to speak of
         return np.asarray(waiver.factor * self.allowed(i, STAGES[-1]) + K * dtype.eps * extra)
 
 

@@ -15,6 +15,7 @@ import contextlib
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -32,6 +33,17 @@ class Case:
 
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+# Checks that a waiver may name: those of a second derivative, and all that compare gradients or tangents.
+SECOND_ORDER = ("reverse_over_reverse", "forward_over_reverse", "reverse_over_forward", "forward_over_forward")
+DERIVATIVES = (
+    *("vjp", "jvp", *SECOND_ORDER, "subset", "undefined_cotangents", "zero_cotangents", "accumulate", "batched_grad"),
+    *("func_vjp", "func_jvp", "func_jacrev", "func_jacfwd", "checkpoint", "checkpoint_reentrant"),
+    *("saved_tensor_hooks", "save_on_cpu", "compile", "scalar", "edges", "broadcast", "layout_transposed"),
+    *("layout_strided", "layout_offset", "layout_channels_last", "layout_conj", "layout_neg", "layout_expanded"),
+    *("vmap_vjp", "spellings", "inplace", "parallel", "promotion", "autocast"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -250,7 +262,10 @@ def rule(
 
     def register(fn: Callable[..., Any]) -> Rule:
         signature = inspect.signature(fn)
-        marked = tuple(p for p, q in signature.parameters.items() if "Array" in str(q.annotation))
+        # an annotation is text under `from __future__ import annotations`, else the type that Array names
+        marked = tuple(
+            p for p, q in signature.parameters.items() if re.search(r"\bArray\b|\bndarray\b", str(q.annotation))
+        )
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),

@@ -44,6 +44,15 @@ def alias_swaps_arguments():
         return original(other, input)
 
 
+@fault("remainder", "promotion", green=("value", "vjp", "broadcast"))
+def first_dtype_wins():
+    """The result of operands of two dtypes has the first one's, not the wider."""
+
+    @replace("remainder")
+    def remainder(original, input, other):
+        return original(input, other.to(input.dtype) if isinstance(other, torch.Tensor) else other)
+
+
 @fault("dot", "errors", green=("value", "vjp"))
 def lengths_not_compared():
     """An illegal call is accepted: of two vectors of different lengths, the longer is cut off."""

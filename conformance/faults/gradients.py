@@ -3,6 +3,8 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 
 from conformance.faults.fault import fault, kernel, replace, rewired
@@ -150,7 +152,7 @@ def missing_cotangent():
 @fault("logit", "accumulate", "batched_grad", models=ISSUE + "181723", green=("value", "vjp"))
 def buffer_reused():
     """Every backward writes its gradient into the same buffer, which .grad has already taken as its own."""
-    buffers = {}
+    buffers: dict[Any, Any] = {}
 
     @kernel("logit_backward")
     def logit_backward(original, g, x, eps=None):

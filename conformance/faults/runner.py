@@ -16,8 +16,10 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.checks import REGISTRY
 from conformance.faults.fault import FAULTS, Fault
-from conformance.target import Target, UsageError
+from conformance.run import UsageError
+from conformance.target import Target
 
 # Ops that no fault touches on purpose: they must stay green.
 BYSTANDERS = ("sub", "atanh", "permute")
@@ -102,9 +104,10 @@ def examine(name: str) -> Finding:
     _settle()
     fault, began = FAULTS[name], time.process_time()
     fault.plant()
-    seen = {subject: run_subject(subject, fault, cells=3) for subject in fault.subjects}
+    deepest = max(min(REGISTRY[check].levels.values()) for check in fault.checks)
+    seen = {subject: run_subject(subject, fault, cells=max(3, deepest)) for subject in fault.subjects}
     others = [s for s in BYSTANDERS if s not in fault.subjects][:2]
-    finding = judge(fault, seen, {subject: run_subject(subject, fault, cells=2) for subject in others})
+    finding = judge(fault, seen, {subject: run_subject(subject, fault, cells=max(2, deepest)) for subject in others})
     finding.seconds = time.process_time() - began
     return finding
 
@@ -142,9 +145,7 @@ Seen = dict[str, dict[str, tuple[str, str, str]]]
 def judge(fault: Fault, seen: Seen, bystanders: Seen) -> Finding:
     """Caught: every named check failed in every subject, and nothing is red that should not be."""
     finding = _blank(fault)
-    everything = [
-        (id, *cell) for part in (seen, bystanders) for cells in part.values() for id, cell in cells.items()
-    ]
+    everything = [(id, *cell) for part in (seen, bystanders) for cells in part.values() for id, cell in cells.items()]
     finding.red = {id: detail for id, _, outcome, detail in everything if outcome in RED}
     named = [detail for _, check, outcome, detail in everything if outcome == "fail" and check in fault.checks]
     finding.failure = next(iter(named), next(iter(finding.red.values()), ""))

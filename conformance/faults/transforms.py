@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from typing import Any
 
 import torch
 
@@ -11,6 +12,13 @@ from conformance.faults.fault import below, fault, is_plain, kernel, replace
 from conformance.faults.kernels import ISSUE
 
 _functorch = torch._C._functorch
+
+
+def current_level() -> int:
+    """The level of the innermost transform at work."""
+    level = _functorch.maybe_current_level()
+    assert level is not None
+    return level
 
 
 def unbatched(x, level):
@@ -26,7 +34,7 @@ def batch_flipped():
 
     @kernel("flip", "FuncTorchBatched")
     def flip(original, x, dims):
-        level = _functorch.maybe_current_level()
+        level = current_level()
         raw, _ = unbatched(x, level)
         with below("FuncTorchBatched"):
             return _functorch._add_batch_dim(torch.flip(raw, dims), 0, level)
@@ -37,7 +45,7 @@ def batching(op: str, wrong):
 
     @kernel(op, "FuncTorchBatched")
     def rule(original, g, saved, *options):
-        level = _functorch.maybe_current_level()
+        level = current_level()
         g, g_batched = unbatched(g, level)
         saved, saved_batched = unbatched(saved, level)
         with below("FuncTorchBatched"):
@@ -126,7 +134,7 @@ def stale_copy():
     @functools.partial(setattr, torch.autograd.graph, "save_on_cpu")
     class OneBuffer(torch.autograd.graph.saved_tensors_hooks):
         def __init__(self, pin_memory=False, device_type="cpu"):
-            buffers = {}
+            buffers: dict[Any, Any] = {}
 
             def pack(t):
                 buffer = buffers.setdefault((t.shape, t.dtype), torch.empty_like(t))
@@ -139,19 +147,34 @@ def stale_copy():
 def scatter_dropped():
     """The compiler's backend drops a scatter: what it should be added to comes out."""
     from torch._dynamo.backends import debugging, registry
-    from torch._functorch.aot_autograd import make_boxed_func
+    from torch._functorch import aot_autograd
 
     def without_scatter(graph, inputs):
         for node in graph.graph.nodes:
             if node.op == "call_function" and "scatter_add" in str(node.target):
                 node.replace_all_uses_with(node.args[0])
         graph.recompile()
-        return make_boxed_func(graph.forward)
+        return aot_autograd.make_boxed_func(graph.forward)  # type: ignore[attr-defined]
 
     def backend(graph, inputs, **options):
         return debugging.aot_eager(graph, inputs, fw_compiler=without_scatter, bw_compiler=without_scatter)
 
     registry._COMPILER_FNS["aot_eager"] = backend
+
+
+@fault("log2", "compile_inductor", mode="inductor")
+def lowered_with_short_constant():
+    """Inductor lowers a logarithm to a product with a constant of four digits."""
+    from torch._inductor import config, lowering
+
+    config.compile_threads = 1
+    config.force_disable_caches = True  # a kernel that this fault compiles must serve nobody else
+
+    def log2(x):
+        natural = lowering.lowerings[torch.ops.aten.log.default]
+        return lowering.lowerings[torch.ops.aten.mul.Tensor](natural(x), 1.443)
+
+    lowering.lowerings[torch.ops.aten.log2.default] = log2
 
 
 @fault("amax", "meta", "fake", green=("value", "vjp"))

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import special
 
 from reference.draw import Draw
-from reference.rule import Array, Case, Waiver, conj, rule
+from reference.rule import SECOND_ORDER, Array, Case, Waiver, conj, rule
 
 
 def sigma(z):
@@ -88,12 +88,26 @@ def sigmoid(input: Array):
 def softplus_cases(draw: Draw):
     beta = draw.choice(1.0, 0.5, 3.0)
     threshold = draw.choice(20.0, 2.0)
-    return Case(
-        (draw.reals(draw.shape(), -40, 40, avoid=(threshold / beta,)),), dict(beta=beta, threshold=threshold)
-    )
+    return Case((draw.reals(draw.shape(), -40, 40, avoid=(threshold / beta,)),), dict(beta=beta, threshold=threshold))
 
 
-@rule("nn.functional.softplus", cases=softplus_cases, errors=not_a_tensor, special="ieee")
+def softplus_room(input, beta=1.0, threshold=20.0):
+    return beta * sigma(beta * input)
+
+
+@rule(
+    "nn.functional.softplus",
+    cases=softplus_cases,
+    errors=not_a_tensor,
+    special="ieee",
+    waivers=[
+        Waiver(
+            "torch computes s (1 - s) from the sigmoid s, which cancels for large beta x",
+            room=softplus_room,
+            checks=SECOND_ORDER,
+        )
+    ],
+)
 def softplus(input: Array, beta=1.0, threshold=20.0):
     """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
 

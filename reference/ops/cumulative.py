@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.reduce import axes, cast, factors, kept_shape, reduction, rows, wrong_dim, wrong_dims
-from reference.rule import Array, Case, conj, is_stepping, rule
+from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def scan(combine, parts):
@@ -68,7 +68,28 @@ def cumsum(input: Array, dim, *, dtype=None):
     return back(np.cumsum(x, -1)), lambda g: (back(np.cumsum(rows(g, dim)[0][..., ::-1], -1)[..., ::-1]),)
 
 
-@rule("cumprod", cases=cumprod_cases, errors=wrong_dim, complex=True, special="nonfinite")
+def cumprod_room(input, dim, *, dtype=None):
+    """The largest |y_j| (sum_{i <= j} 1 / |x_i|)^2 of each row; 0 where a factor is 0."""
+    x, back = rows(np.abs(input), dim)
+    inverse = np.where(x == 0, 0.0, 1.0 / np.where(x == 0, 1.0, x))
+    terms = np.cumprod(x, -1) * np.cumsum(inverse, -1) ** 2
+    return back(np.broadcast_to(terms.max(-1, keepdims=True, initial=0.0), x.shape))
+
+
+@rule(
+    "cumprod",
+    cases=cumprod_cases,
+    errors=wrong_dim,
+    complex=True,
+    special="nonfinite",
+    waivers=[
+        Waiver(
+            "torch divides the products by each factor, and the derivative of the quotient by its own factor cancels",
+            room=cumprod_room,
+            checks=SECOND_ORDER,
+        )
+    ],
+)
 def cumprod(input: Array, dim, *, dtype=None):
     """y_i = prod_{j <= i} x_j along `dim`.
 
@@ -111,7 +132,34 @@ def turns(x, y):
     return np.nan_to_num(np.round((followed - y.imag) / (2 * np.pi)))
 
 
-@rule("logcumsumexp", cases=logcumsumexp_cases, errors=wrong_dim, complex=True, special="nonfinite")
+def logcumsumexp_room(input, dim):
+    """The sizes of what torch adds up to a gradient, with the error of the logarithms that it adds them up by.
+
+    Its backward takes log(sum_j |g_j| exp(x_i - y_j)) of the positive and of the negative g_j, and subtracts
+    the exponentials of the two; an error of eps |log| in a logarithm is one of as many eps of the number.
+    """
+    x, back = rows(input.real, dim)
+    m, s = weighted(x, np.ones(x.shape))
+    y = m + np.log(s)
+    top, total = weighted(-y[..., ::-1], np.ones(x.shape))
+    terms = total[..., ::-1] * np.exp(x + top[..., ::-1])
+    return back(terms * (1.0 + np.abs(x) + np.abs(y).max(-1, keepdims=True, initial=0.0)))
+
+
+@rule(
+    "logcumsumexp",
+    cases=logcumsumexp_cases,
+    errors=wrong_dim,
+    complex=True,
+    special="nonfinite",
+    waivers=[
+        Waiver(
+            "torch's backward subtracts the negative part of a sum from the positive one, each by its logarithm",
+            room=logcumsumexp_room,
+            checks=DERIVATIVES,
+        )
+    ],
+)
 def logcumsumexp(input: Array, dim):
     """y_i = log sum_{j <= i} exp(x_j) along `dim`, without overflow.
 

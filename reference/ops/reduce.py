@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import Array, Case, conj, is_stepping, rule
+from reference.rule import SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def axes(dim, ndim):
@@ -176,7 +176,28 @@ def others(x):
     return before * after[..., ::-1]
 
 
-@rule("prod", cases=prod_cases, errors=wrong_dim, complex=True, special="nonfinite")
+def prod_room(input, dim=None, keepdim=False, *, dtype=None):
+    """The largest |y / (x_i x_j)| of each product; 0 where a factor is 0: there torch multiplies the others."""
+    size = np.abs(input)
+    least = size.min(axis=axes(dim, size.ndim), keepdims=True, initial=np.inf)
+    room = size.prod(axis=axes(dim, size.ndim), keepdims=True) / np.where(least == 0, np.inf, least**2)
+    return room if keepdim else np.squeeze(room, axes(dim, size.ndim))
+
+
+@rule(
+    "prod",
+    cases=prod_cases,
+    errors=wrong_dim,
+    complex=True,
+    special="nonfinite",
+    waivers=[
+        Waiver(
+            "torch divides the product by each factor, and the derivative of the quotient by its own factor cancels",
+            room=prod_room,
+            checks=SECOND_ORDER,
+        )
+    ],
+)
 def prod(input: Array, dim=None, keepdim=False, *, dtype=None):
     """The product over one dimension, or of all elements; 1 for a product of nothing.
 
@@ -266,6 +287,19 @@ def reduced_variance(input, dim, unbiased, keepdim, correction):
     return fit, middle, variance, root, by_mean, by_variance, by_deviation
 
 
+def deviation_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    fit, _, _, root, *_ = reduced_variance(input, dim, unbiased, keepdim, correction)
+    return fit(np.where(root > 0, 1.0 / np.where(root > 0, root, 1.0), 0.0))
+
+
+# of two elements, for example, the standard deviation is linear, and nothing is left of the two terms
+DEVIATION = Waiver(
+    "the two terms of the second derivative, each of the size of 1 / std, cancel",
+    room=deviation_room,
+    checks=SECOND_ORDER,
+)
+
+
 @rule("var", cases=var_cases, errors=wrong_dims, complex=True)
 def var(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """sum |x - mean(x)|^2 / max(n - correction, 0); correction 1 (Bessel) unless unbiased is False.
@@ -276,7 +310,7 @@ def var(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None
     return fit(variance), lambda g: (by_variance(g),)
 
 
-@rule("std", cases=var_cases, errors=wrong_dims, complex=True)
+@rule("std", cases=var_cases, errors=wrong_dims, complex=True, waivers=[DEVIATION])
 def std(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """sqrt(var(x)); the derivative is 0 where all elements are equal.
 
@@ -296,19 +330,15 @@ def var_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction
 
     input: (*), real or complex; outputs: as sum.  Source: torch.var_mean.
     """
-    fit, middle, variance, _, by_mean, by_variance, _ = reduced_variance(
-        input, dim, unbiased, keepdim, correction
-    )
+    fit, middle, variance, _, by_mean, by_variance, _ = reduced_variance(input, dim, unbiased, keepdim, correction)
     return (fit(variance), fit(middle)), lambda g: (by_variance(g[0]) + by_mean(g[1]),)
 
 
-@rule("std_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False)
+@rule("std_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False, waivers=[DEVIATION])
 def std_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(std(x), mean(x)).
 
     input: (*), real or complex; outputs: as sum.  Source: torch.std_mean.
     """
-    fit, middle, _, root, by_mean, _, by_deviation = reduced_variance(
-        input, dim, unbiased, keepdim, correction
-    )
+    fit, middle, _, root, by_mean, _, by_deviation = reduced_variance(input, dim, unbiased, keepdim, correction)
     return (fit(root), fit(middle)), lambda g: (by_deviation(g[0]) + by_mean(g[1]),)

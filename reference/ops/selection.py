@@ -7,7 +7,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero, to, unmatched
-from reference.rule import Array, Case, is_stepping, rule
+from reference.rule import SECOND_ORDER, Array, Case, Waiver, is_stepping, rule
 
 
 def pair(draw: Draw):
@@ -274,7 +274,24 @@ def copysign_cases(draw: Draw):
     return Case((draw.reals(left), draw.choice(draw.reals(right), -draw.reals(right), 1.5, -2, -0.0)))
 
 
-@rule("copysign", cases=copysign_cases, errors=unmatched, special="ieee")
+def copysign_room(input, other):
+    size = np.abs(input * np.ones_like(other))
+    return np.where(size == 0, 0.0, 1.0 / np.where(size == 0, 1.0, size))
+
+
+@rule(
+    "copysign",
+    cases=copysign_cases,
+    errors=unmatched,
+    special="ieee",
+    waivers=[
+        Waiver(
+            "torch divides the result by x; the derivative of the quotient cancels",
+            room=copysign_room,
+            checks=SECOND_ORDER,
+        )
+    ],
+)
 def copysign(input: Array, other: Array | float):
     """|input| with the sign of `other`, that of its zeros too; the derivative at an input of 0 is 0.
 

@@ -9,7 +9,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.extrema import extremum
 from reference.ops.reduce import axes, cast, kept_shape, reduction, squared, wrong_dim
-from reference.rule import Array, Case, absolute, is_stepping, rule, unbroadcast
+from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, absolute, is_stepping, rule, unbroadcast
 
 ORDERS = (2.0, 1.0, 3.0, 0.5, 0.0, math.inf, -math.inf, 1.5, 2, -1.0)
 
@@ -75,10 +75,24 @@ def vector_norm_cases(draw: Draw):
     return Case((x,) if order == 2.0 and draw.boolean() else (x, order), options)
 
 
+def inverse(size):
+    """1 / size, and 0 for a size of 0."""
+    return np.where(size > 0, 1.0 / np.where(size > 0, size, 1.0), 0.0)
+
+
+def norm_room(x, ord=2, dim=None, keepdim=False, *, dtype=None):
+    return inverse(p_norm(np.abs(x), 2 if ord in ("fro", "nuc", None) else ord, axes(dim, x.ndim), keepdim)[0])
+
+
+CURVATURE = Waiver(
+    "the two terms of the second derivative, each of the size of 1 / |x|, cancel", room=norm_room, checks=SECOND_ORDER
+)
+
+
 @rule("linalg.vector_norm", cases=vector_norm_cases, errors=lambda draw: [
     (Case((draw.reals((2, 3)),), dict(dim=2)), IndexError),
     (Case((draw.integers((3,), 0, 3),)), RuntimeError),
-], complex=True, special="nonfinite")  # fmt: skip
+], complex=True, special="nonfinite", waivers=[CURVATURE])  # fmt: skip
 def vector_norm(x: Array, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(sum |x|^ord)^(1/ord); the number of nonzeros for 0, max |x| for inf, min |x| for -inf.
 
@@ -89,7 +103,7 @@ def vector_norm(x: Array, ord=2, dim=None, keepdim=False, *, dtype=None):
     y, back = p_norm(x, ord, axes(dim, x.ndim), keepdim)
 
     def vjp(g, slip=0.0):
-        return (back(g, slip),)
+        return (None if ord == 0 else back(g, slip),)  # a count has no gradient: torch leaves it undefined
 
     return y, vjp
 
@@ -126,7 +140,19 @@ def norm_cases(draw: Draw):
     return case
 
 
-@rule("norm", cases=norm_cases, errors=wrong_dim, complex=True)
+@rule(
+    "norm",
+    cases=norm_cases,
+    errors=wrong_dim,
+    complex=True,
+    waivers=[
+        Waiver(
+            CURVATURE.reason,
+            room=lambda input, p="fro", dim=None, keepdim=False: norm_room(input, p, dim, keepdim),
+            checks=SECOND_ORDER,
+        )
+    ],
+)
 def norm(input: Array, p="fro", dim=None, keepdim=False, dtype=None):
     """The vector norm of order p ("fro" and None mean 2), or with p="nuc" the nuclear norm of matrices.
 
@@ -141,7 +167,7 @@ def norm(input: Array, p="fro", dim=None, keepdim=False, dtype=None):
     y, back = p_norm(x, 2 if p in ("fro", None) else p, over, keepdim)
 
     def vjp(g, slip=0.0):
-        return (back(g, slip),)
+        return (None if p == 0 else back(g, slip),)
 
     return y, vjp
 
@@ -156,10 +182,26 @@ def normalize_cases(draw: Draw):
     return Case((x,), options)
 
 
+def normalize_room(power):
+    """The largest 1 / |x|^power: as many times does a derivative of that order divide by the norm."""
+
+    def room(input, p=2.0, dim=1, eps=1e-12):
+        size = p_norm(np.abs(input), p, axes(dim, input.ndim), True)[0]
+        return np.broadcast_to(inverse(np.where(size >= eps, size, 0.0)) ** power, input.shape)
+
+    return room
+
+
+PROJECTION = "the gradient is what is left of two terms when the part along x is subtracted"
+
+
 @rule("nn.functional.normalize", cases=normalize_cases, errors=lambda draw: [
     (Case((draw.reals((2, 3)),), dict(dim=2)), IndexError),
     (Case((draw.reals((3,)),)), IndexError),
-], complex=True)  # fmt: skip
+], complex=True, waivers=[
+    Waiver(PROJECTION, room=normalize_room(1), checks=DERIVATIVES),
+    Waiver(PROJECTION, room=normalize_room(2), checks=SECOND_ORDER),
+])  # fmt: skip
 def normalize(input: Array, p=2.0, dim=1, eps=1e-12):
     """x / max(|x|_p, eps), with the norm over `dim`.
 
@@ -192,12 +234,27 @@ def cosine_cases(draw: Draw):
     return Case((x, y), options)
 
 
+def cosine_room(power):
+    """The larger 1 / max(|x|, eps)^power of the two."""
+
+    def room(x1, x2, dim=1, eps=1e-8):
+        a, b = np.broadcast_arrays(x1, x2)
+        sizes = [p_norm(x, 2, axes(dim, a.ndim), False)[0] for x in (a, b)]
+        return np.maximum(*(1.0 / np.maximum(s, eps) ** power * (s > 0) for s in sizes))
+
+    return room
+
+
 @rule(
     "cosine_similarity",
     cases=cosine_cases,
     errors=lambda draw: [(Case((draw.reals((2, 3)), draw.reals((2, 4)))), RuntimeError)],
     aliases=("nn.functional.cosine_similarity",),
     method=False,
+    waivers=[
+        Waiver(PROJECTION, room=cosine_room(1), checks=DERIVATIVES),
+        Waiver(PROJECTION, room=cosine_room(2), checks=SECOND_ORDER),
+    ],
 )
 def cosine_similarity(x1: Array, x2: Array, dim=1, eps=1e-8):
     """x1 . x2 / (max(|x1|, eps) max(|x2|, eps)) along `dim`.

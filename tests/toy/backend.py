@@ -87,7 +87,14 @@ def _written(func: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, ...]:
     return tuple(given[a.name] for a in func._schema.arguments if a.alias_info and a.alias_info.is_write)
 
 
-backend_registration._setup_privateuseone_for_python_backend(NAME)
+class Module(backend_registration._DummyBackendModule):
+    """torch.toy."""
+
+    def get_amp_supported_dtype(self) -> list[torch.dtype]:
+        return [torch.float16, torch.bfloat16]
+
+
+backend_registration._setup_privateuseone_for_python_backend(NAME, backend_module=Module())
 # ops without a tensor of the device among their arguments: factories
 library = torch.library.Library("_", "IMPL")
 library.fallback(lambda func, *args, **kwargs: run(func, args, kwargs), "PrivateUse1")
