@@ -27,6 +27,8 @@ class Background:
         self._todo = units(c for c in prepared.cells if c.id not in done)
         self.stages: Counter[str] = Counter()
         self.error: BaseException | None = None
+        self._running = prepared.request.out / RUNNING
+        self._running.touch()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
@@ -35,8 +37,9 @@ class Background:
             self.stages = run_all(self._todo, self._plan, self._watch)
         except BaseException as error:
             self.error = error
-        # whoever waits in another process learns from the journal that nothing more will come
-        self._journal.write("note", text=ENDED if self.error is None else f"{ENDED}: {self.error}")
+        finally:
+            # whoever waits, in another process too, sees that nothing more will come; a full disk allows it
+            self._running.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End the workers and wait until they are gone."""
@@ -45,26 +48,24 @@ class Background:
         self._journal.close()
 
 
-ENDED = "the workers have ended"
+RUNNING = "running"
 
 
 class Waiter:
     """Follows a journal and gives the finish lines of units as they come."""
 
     def __init__(self, out: Path):
-        self._tail = Tail(out / NAME)
+        self._tail, self._running = Tail(out / NAME), out / RUNNING
         self._lines: dict[str, dict[str, Any]] = {}
-        self._ended: str | None = None
 
     def outcomes(self, unit: Unit) -> dict[str, dict[str, Any]]:
         """The finish line of each cell of the unit; waits for them. Cells that will never come are left out."""
         while True:
+            ended = not self._running.exists()  # asked before the last look, so that no line is missed
             for line in self._tail.read():
                 if line.get("event") == "finish":
                     self._lines[line["cell"]] = line
-                elif line.get("event") == "note" and line["text"].startswith(ENDED):
-                    self._ended = line["text"]
             found = {c.id: self._lines[c.id] for c in unit.cells if c.id in self._lines}
-            if len(found) == len(unit.cells) or self._ended:
+            if len(found) == len(unit.cells) or ended:
                 return found
             time.sleep(POLL)

@@ -28,8 +28,7 @@ def tensor(array: Any, dtype: Dtype | None, device: torch.device) -> torch.Tenso
     if dtype is not None and array.dtype.kind in "fc":
         wanted = dtype.with_complex if array.dtype.kind == "c" else dtype.real
         assert wanted is not None
-        if wanted.digits != 53:
-            made = made.to(dtype_of(wanted.name))
+        made = made.to(dtype_of(wanted.name))
     return made if device.type == "cpu" else made.to(device)
 
 

@@ -57,7 +57,7 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
     tally.elements += want.size
     dtype = quantity.dtypes[i]
     if dtype is None:  # integers and bools
-        _refuse(what, got, want, got != want, np.zeros(want.shape), np.zeros(want.shape))
+        _refuse(what, got, want, got != want, np.abs(got * 1.0 - want * 1.0), np.zeros(want.shape))
         return
     with np.errstate(all="ignore"):
         error = _error(got, want, dtype.largest)
@@ -70,14 +70,14 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
         for count in STAGES:
             allowed = quantity.allowed(i, count)
             ratio = error / allowed  # allowed is never 0: it has a subnormal number at least
-            worst = float(ratio.max())
+            worst = float(ratio.max(initial=0.0))
             if worst <= 1.0:
                 tally.ratio = max(tally.ratio, worst)
                 return
         for waiver in quantity.waivers(tally.check):
             allowed = quantity.waived(i, waiver)
             ratio = error / allowed
-            worst = float(ratio.max())
+            worst = float(ratio.max(initial=0.0))
             if worst <= 1.0:
                 tally.ratio, tally.waiver = max(tally.ratio, worst), waiver.reason
                 return
@@ -86,14 +86,22 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
 
 
 def compare_exactly(what: str, got: np.ndarray, want: np.ndarray, tally: Tally) -> None:
-    """Raise Mismatch unless the two arrays are equal bit for bit (nan equals nan)."""
+    """Raise Mismatch unless the two arrays are equal bit for bit, signs of zeros too (nan equals nan)."""
     if got.shape != want.shape:
         raise Mismatch(f"{what}: shape {tuple(got.shape)}, expected {tuple(want.shape)}")
     tally.comparisons += 1
     tally.elements += want.size
     with np.errstate(all="ignore"):
         wrong = ~((got == want) | ((got != got) & (want != want)))
+        wrong |= _other_zero(got.real, want.real) | _other_zero(got.imag, want.imag)
         _refuse(what, got, want, wrong, np.abs(got * 1.0 - want * 1.0), np.zeros(want.shape))
+
+
+def _other_zero(got: np.ndarray, want: np.ndarray) -> np.ndarray:
+    """Where both are zero, of different signs; integers and bools have no signed zero."""
+    if got.dtype.kind != "f" or want.dtype.kind != "f":
+        return np.zeros(want.shape, dtype=bool)
+    return np.asarray((got == 0) & (want == 0) & (np.signbit(got) != np.signbit(want)))
 
 
 def _error(got: np.ndarray, want: np.ndarray, largest: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 
@@ -38,16 +39,20 @@ class Dtype:
     def round(self, x: np.ndarray) -> np.ndarray:
         """x rounded to nearest even in this dtype, still as float64 or complex128."""
         if x.dtype.kind == "c":
-            return np.asarray(self.round(x.real) + 1j * self.round(x.imag))
+            both = np.empty(x.shape, np.complex128)  # not a sum: 1j * inf would bring a nan
+            both.real, both.imag = self.round(x.real), self.round(x.imag)
+            return both
         if self.digits == 53:
             return np.asarray(x, dtype=np.float64)
-        if self.digits == 24:
-            return np.asarray(x, dtype=np.float32).astype(np.float64)
-        if self.digits == 11:
-            return np.asarray(x, dtype=np.float16).astype(np.float64)
-        fraction, exponent = np.frexp(np.asarray(x, dtype=np.float64))
-        scale = 2.0**self.digits
-        return np.asarray(np.ldexp(np.round(fraction * scale) / scale, exponent))
+        with np.errstate(over="ignore"):
+            if self.digits == 24:
+                return np.asarray(x, dtype=np.float32).astype(np.float64)
+            if self.digits == 11:
+                return np.asarray(x, dtype=np.float16).astype(np.float64)
+        x = np.asarray(x, dtype=np.float64)
+        place = np.maximum(np.frexp(x)[1] - self.digits, math.frexp(self.smallest)[1] - 1)
+        rounded = np.ldexp(np.rint(np.ldexp(x, -place)), place)
+        return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, rounded), rounded)
 
 
 DTYPES = {

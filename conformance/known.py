@@ -20,8 +20,10 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
+import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
+STANDARD = 2  # the level at which entries are judged
 SHIPPED = Path(__file__).parent / "known"
 FIELDS = {"id", "outcome", "torch", "device", "mode", "case", "where", "reason", "link"}
 
@@ -57,10 +60,16 @@ class Deviation:
     versions: str = ""
     device: str = "*"
 
+    @functools.cached_property
+    def _match(self) -> Callable[[str], object]:
+        return re.compile("|".join(fnmatch.translate(p) for p in self.patterns)).match
+
     def covers(self, cell_id: str) -> bool:
-        return any(fnmatch.fnmatchcase(cell_id, p) for p in self.patterns) and fnmatch.fnmatchcase(
-            cell_id.split("::")[2], self.device
-        )
+        return self._match(cell_id) is not None and self.is_about(cell_id.split("::")[2])
+
+    def is_about(self, target: str) -> bool:
+        """Whether a target is of the device that the entry is about, in any mode."""
+        return fnmatch.fnmatchcase(target.split("+")[0], self.device)
 
     def excuses(self, cell_id: str, outcome: str) -> bool:
         """Whether this outcome of the cell is the one expected, or a milder one that still is a failure."""
@@ -141,18 +150,27 @@ def pinned(entries: Sequence[Deviation], cell_ids: Iterable[str]) -> Iterator[tu
     return ((i, e.case, e.where or "") for i in cell_ids for e in entries if e.case and e.covers(i))
 
 
-def stale(entries: Sequence[Deviation], outcomes: Mapping[str, str], partial: bool) -> list[dict[str, str]]:
+def stale(
+    entries: Sequence[Deviation], outcomes: Mapping[str, str], cells: Mapping[str, int], level: int
+) -> list[dict[str, str]]:
     """The entries that no longer tell the truth: they match no cell, or every cell they match does better.
 
-    In a partial run (a selection, a shard) an entry that matches nothing is not judged.
+    `cells` are the ids of all cells of these targets, with the level of each. An entry is judged where every
+    cell that it matches, up to this run's level and to the standard one at least, has an outcome: a smoke run
+    or a part of a run says nothing of it.
     """
+    targets = {cell.split("::")[2] for cell in cells}
     found = []
     for entry in entries:
-        seen = [outcome for cell, outcome in outcomes.items() if entry.covers(cell)]
-        if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or (partial and not seen):
+        covered = [cell for cell in cells if entry.covers(cell)]
+        expected = [cell for cell in covered if cells[cell] <= max(level, STANDARD)]
+        seen = [outcomes[cell] for cell in expected if cell in outcomes]
+        if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or len(seen) < len(expected):
             continue
-        if not seen:
-            why = "no cell of this run matches it"
+        if covered and not expected or not any(map(entry.is_about, targets)):
+            continue
+        if not covered:
+            why = "no cell matches it"
         else:
             best = max(seen, key=SEVERITY.__getitem__)
             why = f"expected {entry.outcome}, and the worst that happened is {best}"

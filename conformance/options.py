@@ -37,7 +37,7 @@ def add(option: Callable[..., Any]) -> None:
     option("--select", action="append", default=[], metavar="PATTERN",
            help="cell ids, subjects, families or checks, with * and ?; may be repeated")  # fmt: skip
     option("--known", action="append", default=[], metavar="FILE", type=Path,
-           help="expected deviations (TOML); may be repeated; 'none' for an empty list (default: those shipped)")  # fmt: skip
+           help="expected deviations (TOML); may be repeated; 'none' for an empty list (default: shipped)")  # fmt: skip
     option("--shard", type=_shard, default=None, metavar="I/N", help="only the I-th of N parts")
     option("--resume", action="store_true", default=False, help="go on from the journal in --out")
     option("--seed", type=int, default=0, help="equal seeds give equal inputs (default: 0)")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,17 +34,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 class _State:
     """What the process knows of the run; made when the first unit is collected."""
 
-    prepared: Prepared
+    prepared: Prepared | None
     begun: float
+    refusal: str = ""  # why there is no run, in one sentence
+    code: int = 0  # the exit code of a run that cannot be, or could not be completed
     background: Background | None = None
     waiter: Waiter | None = None
 
 
+INCOMPLETE = 3
 _STATE = pytest.StashKey[_State]()
 
 
 def state(config: pytest.Config) -> _State:
-    """The run of this session; where it cannot be, the session ends with one sentence."""
+    """The run of this session, or why there is none."""
     if _STATE not in config.stash:
         from conformance.known import KnownFileError
         from conformance.run import IncompleteError, UsageError, prepare
@@ -55,11 +59,17 @@ def state(config: pytest.Config) -> _State:
         try:
             config.stash[_STATE] = _State(prepare(request), begun)
         except (UsageError, KnownFileError) as error:
-            # not pytest.UsageError, which would be an error of each module that is collected
-            pytest.exit(f"torch-conformance: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+            config.stash[_STATE] = _State(None, begun, str(error), pytest.ExitCode.USAGE_ERROR)
         except IncompleteError as error:
-            pytest.exit(f"torch-conformance: {error}", returncode=3)
+            config.stash[_STATE] = _State(None, begun, str(error), INCOMPLETE)
     return config.stash[_STATE]
+
+
+def _refuse(sentence: str, code: int) -> None:
+    """End the session with one sentence."""
+    if code == pytest.ExitCode.USAGE_ERROR:
+        raise pytest.UsageError(f"torch-conformance: {sentence}")
+    pytest.exit(f"torch-conformance: {sentence}", returncode=code)
 
 
 def _workers(config: pytest.Config) -> int:
@@ -84,7 +94,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from conformance.cells import units
 
         kind = getattr(metafunc.module, "KIND")  # noqa: B009  (a module's constant)
-        found = units(c for c in state(metafunc.config).prepared.cells if c.kind == kind)
+        prepared = state(metafunc.config).prepared
+        found = units(c for c in prepared.cells if c.kind == kind) if prepared else []
         metafunc.parametrize("conformance_unit", found, ids=[u.id for u in found])
 
 
@@ -95,40 +106,49 @@ def _is_xdist_worker(config: pytest.Config) -> bool:
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What is left after -k and the like is what the journal announces; xdist's controller does so from afar."""
     config = session.config
-    if _STATE in config.stash and not _is_xdist_worker(config) and not config.option.collectonly:
-        _announce(config, frozenset(_unit_id(item.nodeid) for item in session.items))
+    if _STATE in config.stash and not _is_xdist_worker(config):
+        _announce(config, [item.nodeid for item in session.items])
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
-    config = node.config
-    if _STATE not in config.stash and any("conformance_unit" in i or "[" in i for i in ids):
-        state(config)
-        _announce(config, frozenset(_unit_id(i) for i in ids))
+    if _STATE not in node.config.stash and any(_unit_id(i) for i in ids):
+        _announce(node.config, ids)
 
 
-pytest_xdist_node_collection_finished = pytest.hookimpl(optionalhook=True)(pytest_xdist_node_collection_finished)
+# an item of another project, parametrized or not, must not look like a unit: the controller sees names alone
+_SUITES = frozenset(path.name for path in (Path(__file__).parent / "suites").glob("test_*.py"))
 
 
 def _unit_id(nodeid: str) -> str:
-    return nodeid.partition("[")[2].removesuffix("]")
+    """The unit that an item is about; "" for an item that is none of ours."""
+    path, _, test = nodeid.partition("::")
+    return test.partition("[")[2].removesuffix("]") if path.rpartition("/")[2] in _SUITES else ""
 
 
-def _announce(config: pytest.Config, chosen: frozenset[str]) -> None:
-    """Write the journal's header for the units that were collected."""
+def _announce(config: pytest.Config, items: Iterable[str]) -> None:
+    """Write the journal's header for the units that were collected, and begin to run them."""
     from conformance.background import Background
     from conformance.run import IncompleteError, UsageError, begin
 
     found = state(config)
+    if found.prepared is None:
+        _refuse(found.refusal, found.code)
+        return
+    chosen = {_unit_id(item) for item in items}
     cells = [c for c in found.prepared.cells if c.unit in chosen]
     found.prepared = dataclasses.replace(found.prepared, cells=cells)
-    if not cells:
+    if not cells or config.option.collectonly:
         return
     try:
         journal, done = begin(found.prepared)
-    except (UsageError, IncompleteError) as error:
-        raise pytest.UsageError(str(error)) from error
-    journal.close()
-    found.background = Background(found.prepared, done)
+    except UsageError as error:
+        _refuse(str(error), pytest.ExitCode.USAGE_ERROR)
+    except IncompleteError as error:
+        _refuse(str(error), INCOMPLETE)
+    else:
+        journal.close()
+        found.background = Background(found.prepared, done)
 
 
 @pytest.fixture
@@ -137,6 +157,7 @@ def run_unit(request: pytest.FixtureRequest, subtests: Any) -> Any:
     from conformance.background import Waiter
 
     found = state(request.config)
+    assert found.prepared is not None
     if found.waiter is None:
         found.waiter = Waiter(found.prepared.request.out)
 
@@ -160,11 +181,8 @@ def run_unit(request: pytest.FixtureRequest, subtests: Any) -> Any:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    config = session.config
-    if _STATE not in config.stash or config.option.collectonly:
-        return
-    found = config.stash[_STATE]
-    if found.background is not None:
+    found = session.config.stash.get(_STATE, None)
+    if found is not None and found.background is not None:
         found.background.stop()
         _close(session, found, found.background)
 
@@ -172,30 +190,40 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def _close(session: pytest.Session, found: _State, background: Background) -> None:
     """Footer, report, and the exit code of the command where pytest has none that is worse."""
     from conformance.journal import NAME, Journal
-    from conformance.run import close, explain, plan_for
+    from conformance.run import IncompleteError, close, explain, plan_for
 
-    journal = Journal(found.prepared.request.out / NAME)
+    assert found.prepared is not None
     interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
-    if not interrupted and background.error is None:
-        explain(found.prepared, plan_for(found.prepared, journal))
     seconds = time.monotonic() - found.begun
-    code = close(found.prepared, journal, interrupted, background.stages, seconds)
+    try:
+        journal = Journal(found.prepared.request.out / NAME)
+        if background.error is not None:
+            found.refusal = "" if interrupted else str(background.error)
+        elif not interrupted:
+            explain(found.prepared, plan_for(found.prepared, journal))
+        code = close(found.prepared, journal, interrupted, background.stages, seconds)
+    except (IncompleteError, OSError) as error:
+        code, found.refusal = INCOMPLETE, str(error)
     if session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED) or code == 1:
         session.exitstatus = code
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
-    if _STATE not in config.stash or _is_xdist_worker(config) or config.option.collectonly:
+    found = config.stash.get(_STATE, None)
+    if found is None or found.prepared is None or found.background is None:
         return
     from conformance.run import finished
     from reports.journal import JournalError
     from reports.text import summary
 
-    out = config.stash[_STATE].prepared.request.out
+    terminalreporter.section("torch-conformance")
+    if found.refusal:
+        terminalreporter.write_line(f"torch-conformance: {found.refusal}")
+    out = found.prepared.request.out
     try:
         text = summary(finished(out))
     except JournalError:
         return
-    terminalreporter.section("torch-conformance")
     terminalreporter.write_line(text)
-    terminalreporter.write_line(f"report: {out / 'report.html'}")
+    if (out / "report.html").exists():
+        terminalreporter.write_line(f"report: {out / 'report.html'}")

@@ -55,6 +55,7 @@ class Prepared:
     request: Request
     environment: dict[str, Any]
     everything: list[Cell]
+    universe: dict[str, int]  # the ids of the cells of every level, with their levels
     cells: list[Cell]
     known: list[known.Deviation]
 
@@ -78,14 +79,16 @@ def prepare(request: Request) -> Prepared:
         raise IncompleteError(str(error)) from error
     # a mode that is asked for by name runs at every level
     asked = set(answer["modes"]) - {"eager"} if request.modes else set()
-    cells = map(cell_from, answer["cells"])
+    cells = [cell_from(c) for c in answer["cells"]]
     everything = [c for c in cells if c.level <= request.level or c.mode in asked]
     chosen = select(everything, request.select)
     chosen = [c for c in chosen if in_shard(c.unit, request.shard)]
     if request.only is not None:
         chosen = [c for c in chosen if c.unit in request.only]
     version = answer["environment"]["torch"]["version"]
-    return Prepared(request, answer["environment"], everything, chosen, known.applicable(entries, version))
+    return Prepared(
+        request, answer["environment"], everything, {c.id: c.level for c in cells}, chosen, known.applicable(entries, version)
+    )  # fmt: skip
 
 
 def select(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:
@@ -263,8 +266,7 @@ def close(
     run = read(journal.path)
     found = counts(run)
     outcomes = {c.id: c.outcome for c in run.cells.values() if c.outcome is not None}
-    partial = len(prepared.cells) < len(prepared.everything) or interrupted
-    gone = known.stale(prepared.known, outcomes, partial)
+    gone = known.stale(prepared.known, outcomes, prepared.universe, prepared.request.level)
     verdict = judge(found, stale=bool(gone))
     code = EXITS[verdict]
     try:

@@ -83,17 +83,15 @@ class OpSession:
         if reason:
             return Result("unsupported", detail=reason)
         tally, seen = Tally(check=check.name), _Seen()
-        for index, call in enumerate(self._cases(cell, check)):
-            trial = self._trial(cell, call, tally, index)
+        # a known deviation first; one that says which cases it is about last, so that the others are tried
+        pinned = self._pinned(cell)
+        first = [(self._read(case), True) for case, where in pinned if not where]
+        last = [(self._read(case), True) for case, where in pinned if where]
+        for index, (call, known) in enumerate([*first, *((c, False) for c in self._cases(cell, check)), *last]):
+            trial = self._trial(cell, call, Tally(check=check.name) if known else tally, index)
             error = self._try(check, trial, seen)
             if error is not None:
-                return self._failed(cell, check, trial, error, seen.examples)
-        # known deviations last: one that is there still must not keep the other cases from being tried
-        for case, _ in self._pinned(cell):
-            trial = self._trial(cell, Call(self.rule, literal.read(case)), Tally(check=check.name), 0)
-            error = self._try(check, trial, seen)
-            if error is not None:
-                return self._failed(cell, check, trial, error, seen.examples, pinned=True)
+                return self._failed(cell, check, trial, error, seen.examples, pinned=known)
         if not tally.comparisons:
             if seen.examples and not seen.missing:
                 return Result("not_exercised", seen.examples, detail="nothing was compared")
@@ -120,6 +118,9 @@ class OpSession:
             seen.missing = reason
         seen.device = trial.device or seen.device
         return None
+
+    def _read(self, case: str) -> Call:
+        return Call(self.rule, literal.read(case))
 
     def _pinned(self, cell: Cell) -> list[tuple[str, str]]:
         return [(case, where) for cell_id, case, where in self.options.pinned if cell_id == cell.id]
@@ -226,7 +227,11 @@ def _holds(where: str, call: Call) -> bool:
         return False
 
 
-_BUILTINS = {f.__name__: f for f in (all, any, len, isinstance, tuple, list, int, float, str, bool, min, max, abs, sum)}
+# What `where` may use; NumPy's methods import their implementation on first use, through the builtins of their caller.
+_BUILTINS = {
+    f.__name__: f
+    for f in (all, any, len, isinstance, tuple, list, int, float, str, bool, min, max, abs, sum, __import__)
+}
 
 
 def _attempt(check: Check, trial: Trial) -> Exception | None:

@@ -132,6 +132,8 @@ class Rule:
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
     second_order whether torch promises a derivative of the gradient
+    structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
+                 derivatives are meant along such matrices only, and the checks hold them to that
     """
 
     name: str
@@ -145,6 +147,7 @@ class Rule:
     special: str
     mutates: tuple[str, ...]
     second_order: bool
+    structure: str
     waivers: tuple[Waiver, ...]
     family: str
     signature: inspect.Signature
@@ -256,6 +259,7 @@ def rule(
     special: str = "",
     mutates: Sequence[str] = (),
     second_order: bool = True,
+    structure: str = "",
     waivers: Sequence[Waiver] = (),
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register the decorated function as the rule of torch's ``torch.<name>``. See Rule for the fields."""
@@ -269,7 +273,7 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
-            second_order=second_order, waivers=tuple(waivers), family=fn.__module__.rsplit(".", 1)[-1],
+            second_order=second_order, structure=structure, waivers=tuple(waivers), family=fn.__module__.rsplit(".", 1)[-1],
             signature=signature, tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip
         for path in (name, *aliases):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import shlex
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from markupsafe import Markup
 from reports import show, verdict, view
 from reports.pack import pack
 from reports.records import FAILING, NOT_RUN, Run
+
+TEMPLATES = Path(__file__).parent / "templates"
 
 
 def write_report(run: Run, path: str | Path) -> None:
@@ -53,7 +54,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _file(name: str) -> str:
-    return resources.files("reports").joinpath("templates", name).read_text(encoding="utf-8")
+    return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
 def _view(run: Run) -> dict[str, Any]:

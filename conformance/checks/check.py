@@ -177,7 +177,24 @@ def arguments_read(form: Form) -> frozenset[str]:
 @functools.cache
 def plain(rule: Rule) -> Spelling:
     """The rule's own torch path."""
-    return Spelling(f"torch.{rule.name}")
+    return spelled(rule, rule.name)
+
+
+def spelled(rule: Rule, path: str) -> Spelling:
+    """A torch path of the rule; derivatives along other matrices than the op is meant for are projected away."""
+    if not rule.structure:
+        return Spelling(f"torch.{path}")
+    return Spelling("projected", _PROJECTED[rule.structure].format(path=f"torch.{path}"))
+
+
+_PROJECTED = {
+    "hermitian": """def projected(A, *args, **kwargs):
+    # the values of A as they are, its derivatives made Hermitian
+    return {path}(A + (A.mH - A) / 2, *args, **kwargs)""",
+    "triangular": """def projected(L, upper=False):
+    # the values of L as they are, its derivatives made triangular
+    return {path}(torch.triu(L) if upper else torch.tril(L), upper)""",
+}
 
 
 # Phrases by which torch says that it does not have something, rather than that it failed.

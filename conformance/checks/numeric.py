@@ -9,7 +9,7 @@ import numpy as np
 
 from conformance.bridge import Bound, Spelling, resolve, tensor
 from conformance.checks import forms, layouts
-from conformance.checks.check import REGISTRY, Check, Evidence, Form, Trial, Unsupported, Want
+from conformance.checks.check import REGISTRY, Check, Evidence, Form, Trial, Unsupported, Want, spelled
 from conformance.compare import Mismatch
 from conformance.oracle import BASIS, Oracle
 from conformance.target import Target
@@ -334,7 +334,7 @@ def spellings(rule: Rule) -> list[Spelling]:
     paths = [*rule.aliases]
     if rule.method and "." not in rule.name:
         paths.append(f"Tensor.{rule.name}")
-    return [Spelling(f"torch.{p}") for p in paths if resolve(p) is not None]
+    return [spelled(rule, p) for p in paths if resolve(p) is not None]
 
 
 def in_place(rule: Rule) -> Spelling | None:
@@ -354,7 +354,7 @@ def in_place(rule: Rule) -> Spelling | None:
 def _spellings(trial: Trial) -> None:
     """Every alias and method gives the same values and gradients."""
     for spelling in spellings(trial.rule):
-        if ".Tensor." in spelling.text and not _starts_with_a_tensor(trial):
+        if ".Tensor." in spelling.text + spelling.preamble and not _starts_with_a_tensor(trial):
             continue
         bound = trial.bound(spelling)
         o = bound.oracle

@@ -6,6 +6,8 @@ differentiation" (2008), for complex matrices with the conjugate transpose, writ
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reference.draw import Draw
@@ -30,6 +32,13 @@ def normal(draw: Draw, shape):
     return x + 1j * rng.standard_normal(shape) if draw.complex else x
 
 
+def sized(draw: Draw, most=2):
+    """A shape of batches, and the side of a square matrix. Large: many small matrices, or one of 190 rows."""
+    if draw.regime != "large":
+        return batch(draw, most), draw.side(0)
+    return draw.choice(((4000 + draw.integer(0, 9),), 3), ((), 190 + draw.integer(0, 5)))
+
+
 def square(draw: Draw, shape, n, spread=1.4):
     """Matrices with singular values of 1/spread to spread in random bases: of moderate condition and det."""
     bases = [np.linalg.qr(normal(draw, (*shape, n, n)))[0] for _ in range(2)]
@@ -37,8 +46,52 @@ def square(draw: Draw, shape, n, spread=1.4):
     return np.asarray(bases[0] * values @ bases[1])
 
 
+def eliminated(a, b):
+    """The x of a x = b, and the pivots, whose product is det(a), by elimination in the arrays' own precision."""
+    shape, n = np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), a.shape[-1]
+    m = np.concatenate(
+        [np.broadcast_to(a, (*shape, n, n)), np.broadcast_to(b, (*shape, n, b.shape[-1]))], -1
+    ).reshape(math.prod(shape), n, n + b.shape[-1])
+    rows, pivots = np.arange(len(m)), np.ones((len(m), n), m.dtype)
+    for j in range(n):
+        p = j + np.argmax(np.abs(m[:, j:, j]), axis=1)
+        pivot = m[rows, p]
+        m[rows, p], m[:, j] = m[:, j], pivot
+        pivots[:, j] = np.where(p == j, pivot[:, j], -pivot[:, j])
+        m[:, j + 1 :, j:] -= (m[:, j + 1 :, j] / pivot[:, j, None])[:, :, None] * pivot[:, None, j:]
+    for j in reversed(range(n)):
+        known = (m[:, j, None, j + 1 : n] @ m[:, j + 1 :, n:])[:, 0]
+        m[:, j, n:] = (m[:, j, n:] - known) / m[:, j, j, None]
+    return m[:, :, n:].reshape(*shape, n, b.shape[-1]), pivots.reshape(*shape, n)
+
+
+def is_single(*arrays):
+    """Whether arrays are of single precision: NumPy's own factorisations would compute in double all the same,
+    and so hide the roundings that are measured by computing in single."""
+    return all(a.dtype in (np.float32, np.complex64) for a in arrays)
+
+
+def inverse(a):
+    if not is_single(a):
+        return np.linalg.inv(a)
+    return eliminated(a, np.eye(a.shape[-1], dtype=a.dtype))[0]
+
+
+def determinant(a):
+    return np.asarray(eliminated(a, a[..., :0])[1].prod(-1) if is_single(a) else np.linalg.det(a))
+
+
+def sign_and_log(a):
+    """det(a) / |det(a)| and log|det(a)|."""
+    if not is_single(a):
+        return [np.asarray(v) for v in np.linalg.slogdet(a)]
+    pivots = eliminated(a, a[..., :0])[1]
+    sizes = np.abs(pivots)
+    return [np.asarray((pivots / sizes).prod(-1)), np.asarray(np.log(sizes).sum(-1))]
+
+
 def inverse_cases(draw: Draw):
-    return Case((square(draw, batch(draw), draw.side(0)),))
+    return Case((square(draw, *sized(draw)),))
 
 
 def not_square(draw: Draw):
@@ -61,7 +114,7 @@ def inv(A: Array):
 
     A, output: (*, n, n).  Source: Giles (2008), 2.2.3; torch.linalg.inv.
     """
-    y = np.linalg.inv(A)
+    y = inverse(A)
 
     def vjp(g, slip=0.0):
         yh = herm(y + slip)  # torch reads its rounded inverse
@@ -74,9 +127,9 @@ def solved(a, b, left=True):
     """X of a X = b, or of X a = b."""
     if b.ndim < a.ndim:  # NumPy 1 takes fewer dimensions for vectors
         b = b.reshape((1,) * (a.ndim - b.ndim) + b.shape)
-    if left:
-        return np.linalg.solve(a, b)
-    return np.linalg.solve(a.swapaxes(-1, -2), b.swapaxes(-1, -2)).swapaxes(-1, -2)
+    if not left:
+        return solved(a.swapaxes(-1, -2), b.swapaxes(-1, -2)).swapaxes(-1, -2)
+    return eliminated(a, b)[0] if is_single(a, b) else np.linalg.solve(a, b)
 
 
 def solve_adjoint(a, b, x, left, only=None):
@@ -93,16 +146,17 @@ def solve_adjoint(a, b, x, left, only=None):
 
 def sides(draw: Draw, left):
     """Batch shapes that broadcast, n, and right-hand sides."""
-    full = batch(draw)
+    full, n = sized(draw)
     shapes = [draw.broadcast(full), draw.broadcast(full)]
     shapes[draw.integer(0, 1)] = full
-    n, k = draw.side(0), draw.side(0) if draw.regime != "large" else 180
+    k = draw.side(0) if draw.regime != "large" else 3 if full else 180
     return shapes[0], n, normal(draw, (*shapes[1], n, k) if left else (*shapes[1], k, n))
 
 
 def solve_cases(draw: Draw):
     if draw.integer(0, 2) == 2:
-        shape, n = batch(draw), draw.side(1)
+        shape, n = sized(draw)
+        n = max(n, 1)
         a = square(draw, shape, n)
         return Case((a, normal(draw, (n,) if draw.boolean() else (*shape, n))))
     left = draw.choice(True, False)
@@ -175,7 +229,7 @@ def solve_triangular(input: Array, B: Array, *, upper, left=True, unitriangular=
     """
     a = triangle(input, upper, unitriangular)
     if unitriangular:
-        a = a + np.eye(a.shape[-1])
+        a = a + np.eye(a.shape[-1], dtype=a.dtype)
     x = solved(a, B, left)
     return x, solve_adjoint(a, B, x, left, lambda g: triangle(g, upper, unitriangular))
 
@@ -183,8 +237,8 @@ def solve_triangular(input: Array, B: Array, *, upper, left=True, unitriangular=
 def faddeev(a):
     """The adjugate of each matrix by the recursion of Faddeev and LeVerrier: a polynomial of its elements."""
     n = a.shape[-1]
-    eye = np.eye(n)
-    m = np.broadcast_to(eye + 0 * a, a.shape)
+    eye = np.eye(n, dtype=a.dtype)
+    m = np.broadcast_to(eye, a.shape)
     for k in range(1, n):
         am = a @ m
         m = am - (np.trace(am, axis1=-2, axis2=-1) / k)[..., None, None] * eye
@@ -195,16 +249,18 @@ def adjugate(a, det):
     """det(a) a^-1, which exists for singular matrices too."""
     if a.size == 0:
         return np.zeros_like(a)
+    if a.shape[-1] == 1:
+        return np.ones_like(a)
     values = np.linalg.svd(a.real if is_stepping() else a, compute_uv=False)
     bad = values[..., -1] <= 1e-10 * values[..., 0]
-    regular = np.where(bad[..., None, None], np.eye(a.shape[-1]), a)
-    found = np.asarray(det)[..., None, None] * np.linalg.inv(regular)
+    regular = np.where(bad[..., None, None], np.eye(a.shape[-1], dtype=a.dtype), a)
+    found = np.asarray(det)[..., None, None] * inverse(regular)
     return np.where(bad[..., None, None], faddeev(a), found) if bad.any() else found
 
 
 def det_cases(draw: Draw):
     wide = draw.regime in ("edges", "large")  # a product of many singular values
-    return square(draw, batch(draw), draw.side(0), 1.1 if wide else 2.0)
+    return square(draw, *sized(draw), 1.1 if wide else 2.0)
 
 
 def any_det_cases(draw: Draw):
@@ -221,7 +277,7 @@ def det(A: Array):
     A: (*, n, n); output: (*).
     Source: Magnus and Neudecker, Matrix Differential Calculus, 8.3; torch.linalg.det.
     """
-    y = np.asarray(np.linalg.det(A))
+    y = determinant(A)
 
     def vjp(g, slip=0.0):
         # torch multiplies A^-H by its rounded determinant
@@ -244,7 +300,7 @@ def slogdet(A: Array):
     With T = A^-1 dA the differential of log|det| is Re tr T and that of a complex sign i sign Im tr T.
     A: (*, n, n); outputs: (*), (*).  Source: Giles (2008), 2.2.4; torch.linalg.slogdet.
     """
-    sign, logabs = (np.asarray(v) for v in np.linalg.slogdet(A))
+    sign, logabs = sign_and_log(A)
     if is_stepping():  # the step turned the sign: its angle is the step of log det
         turn = np.where(sign.real < 0, -1.0, 1.0)
         sign, logabs = turn + 0j, logabs + 1j * (sign * turn).imag
@@ -253,14 +309,14 @@ def slogdet(A: Array):
         weight = gs[1]
         if A.dtype.kind == "c" and not is_stepping():
             weight = weight + 1j * (gs[0] * np.conj(sign)).imag
-        return (weight[..., None, None] * herm(np.linalg.inv(A)),)
+        return (weight[..., None, None] * herm(inverse(A)),)
 
     return (sign, logabs), vjp
 
 
 def power_cases(draw: Draw):
     # the factors of a power may be singular, those of an inverse not
-    return Case((square(draw, batch(draw), draw.side(0)), draw.integer(-3, 5) if draw.regime != "large" else 3))
+    return Case((square(draw, *sized(draw)), draw.integer(-3, 5)))
 
 
 @rule(
@@ -279,8 +335,8 @@ def matrix_power(input: Array, n):
     The gradient is sum_i (A^i)^H g (A^(n-1-i))^H, that of the inverse before it for n < 0.
     input, output: (*, m, m).  Source: torch.linalg.matrix_power.
     """
-    base = np.linalg.inv(input) if n < 0 else input
-    powers = [np.broadcast_to(np.eye(input.shape[-1]) + 0 * input, input.shape)]
+    base = inverse(input) if n < 0 else input
+    powers = [np.broadcast_to(np.eye(input.shape[-1], dtype=input.dtype), input.shape)]
     for _ in range(abs(n)):
         powers.append(powers[-1] @ base)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.extrema import extremum
-from reference.ops.linalg import batch, herm, normal, not_square, solved, square
+from reference.ops.linalg import herm, inverse, is_single, normal, not_square, sized, solved, square
 from reference.ops.reduce import cast
 from reference.ops.vector_norm import nuclear, p_norm
 from reference.rule import Array, Case, conj, is_stepping, rule, unbroadcast
@@ -32,16 +32,17 @@ def factor(a):
 
 def lower_half(a):
     """The lower triangle with half of the diagonal."""
-    return np.tril(a) - a * (np.eye(a.shape[-1]) / 2.0)
+    return np.tril(a) - a * np.eye(a.shape[-1], dtype=a.dtype) / 2.0
 
 
 @rule(
     "linalg.cholesky",
     cases=lambda draw: Case(
-        (definite(draw, batch(draw), draw.side(0)),), draw.choice({}, dict(upper=True), dict(upper=False))
+        (definite(draw, *sized(draw)),), draw.choice({}, dict(upper=True), dict(upper=False))
     ),
     errors=lambda draw: [*not_square(draw), (Case((-np.eye(2),)), RuntimeError)],
     complex=True,
+    structure="hermitian",
 )
 def cholesky(input: Array, *, upper=False):
     """The lower triangular L with A = L L^H, or L^H, for the positive definite A = (input + input^H) / 2.
@@ -51,7 +52,7 @@ def cholesky(input: Array, *, upper=False):
     Source: Murray, "Differentiation of the Cholesky decomposition", arXiv:1602.07527; torch.linalg.cholesky.
     """
     a = (input + herm(input)) / 2.0
-    low = factor(a) if is_stepping() else np.linalg.cholesky(a)
+    low = factor(a) if is_stepping() or is_single(a) else np.linalg.cholesky(a)
 
     def vjp(g, slip=0.0):
         ell = low + (herm(np.asarray(slip)) if upper and np.ndim(slip) else slip)  # torch reads its rounded factor
@@ -64,14 +65,14 @@ def cholesky(input: Array, *, upper=False):
 
 def factor_cases(draw: Draw):
     upper = draw.boolean()
-    low = np.linalg.cholesky(definite(draw, batch(draw), draw.side(0)))
+    low = np.linalg.cholesky(definite(draw, *sized(draw)))
     return Case(
         (np.conj(low.swapaxes(-1, -2)) if upper else low,),
         draw.choice({}, dict(upper=upper)) if not upper else dict(upper=True),
     )
 
 
-@rule("cholesky_inverse", cases=factor_cases, errors=not_square, complex=True)
+@rule("cholesky_inverse", cases=factor_cases, errors=not_square, complex=True, structure="triangular")
 def cholesky_inverse(input: Array, upper=False):
     """Y = (L L^H)^-1 for the lower triangle L of the input, or (U^H U)^-1 for its upper triangle U.
 
@@ -79,7 +80,7 @@ def cholesky_inverse(input: Array, upper=False):
     input: (*, n, n), the other triangle is not read; output: (*, n, n).  Source: torch.cholesky_inverse.
     """
     low = herm(np.triu(input)) if upper else np.tril(input)
-    half = np.linalg.inv(low)
+    half = inverse(low)
     y = herm(half) @ half
 
     def vjp(g, slip=0.0):
