@@ -10,8 +10,8 @@ from typing import Any
 
 from conformance.cells import Unit, units
 from conformance.journal import NAME, Journal, Tail
-from conformance.pool import Watch
-from conformance.run import Prepared, plan_for, run_all
+from conformance.pool import Watch, run_units
+from conformance.run import Prepared, plan_for
 
 POLL = 0.05
 
@@ -34,7 +34,7 @@ class Background:
 
     def _run(self) -> None:
         try:
-            self.stages = run_all(self._todo, self._plan, self._watch)
+            self.stages = run_units(self._todo, self._plan, self._watch)
         except BaseException as error:
             self.error = error
         finally:

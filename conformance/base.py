@@ -9,13 +9,12 @@ import numpy as np
 import torch
 
 from conformance.bridge import array, dtype_of, tensor
-from conformance.cells import Cell
+from conformance.cells import BASE, Cell
 from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
 from conformance.session import Options, Result
 from conformance.target import Target, holds, synchronize
 
-SUBJECT = "tensor"
 BASE_DTYPES = ("float64", "float32", "bfloat16", "float16", "complex128", "complex64", "int64", "bool")
 
 
@@ -73,7 +72,7 @@ def base_cells(target: Target) -> Iterator[Cell]:
     if target.mode == "eager":
         for check in CHECKS:
             for dtype in BASE_DTYPES:
-                yield Cell("base", SUBJECT, "tensor", check, target.device, target.mode, dtype, 1)
+                yield Cell("base", BASE, "tensor", check, target.device, target.mode, dtype, 1)
 
 
 class BaseSession:

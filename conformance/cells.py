@@ -11,7 +11,8 @@ OUTCOMES = ("pass", "fail", "error", "unsupported", "crash", "timeout", "blocked
 SEVERITY = {
     "pass": 0, "unsupported": 1, "not_exercised": 1, "blocked": 1, "fail": 2, "error": 2, "timeout": 3, "crash": 4,
 }  # fmt: skip
-LEVELS = {1: "smoke", 2: "standard", 3: "full", 4: "soak"}
+# the subject of what everything else depends on: creation, copy and equality of tensors
+BASE = "tensor"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -167,7 +167,7 @@ def stale(
         seen = [outcomes[cell] for cell in expected if cell in outcomes]
         if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or len(seen) < len(expected):
             continue
-        if covered and not expected or not any(map(entry.is_about, targets)):
+        if (covered and not expected) or not any(map(entry.is_about, targets)):
             continue
         if not covered:
             why = "no cell matches it"

@@ -40,16 +40,31 @@ def read(text: str) -> Case:
     """The case that `write` wrote. Raises ValueError where the text is something else; runs no code."""
     try:
         call = ast.parse(text.strip(), mode="eval").body
-        if not isinstance(call, ast.Call):
-            raise ValueError("not a call")
-        return Case(tuple(map(_read, call.args)), {str(k.arg): _read(k.value) for k in call.keywords})
-    except (SyntaxError, ValueError, KeyError, TypeError) as error:
+        if not (isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id == "f"):
+            raise ValueError("not a call of f")
+        kwargs = {k.arg: _read(k.value) for k in call.keywords if k.arg is not None}
+        if len(kwargs) < len(call.keywords):
+            raise ValueError("each keyword once, and none by **")
+        return Case(tuple(map(_read, call.args)), kwargs)
+    except (SyntaxError, ValueError, KeyError, TypeError, OverflowError, RecursionError, MemoryError) as error:
         raise ValueError(f"not a case: {text[:80]!r} ({error})") from error
 
 
+def _array(values: Any, dtype: str = "float64") -> np.ndarray:
+    if np.dtype(dtype).kind not in "biufc":
+        raise ValueError(f"arrays of numbers, not of {dtype!r}")
+    return np.array(values, dtype=dtype)
+
+
+def _empty(shape: tuple[int, ...], dtype: str = "float64") -> np.ndarray:
+    if 0 not in shape:
+        raise ValueError("an empty array has a side of 0")
+    return _array(np.zeros(shape), dtype)
+
+
 _CALLS: dict[str, Callable[..., Any]] = {
-    "array": lambda values, dtype="float64": np.array(values, dtype=dtype),
-    "empty": lambda shape, dtype="float64": np.empty(shape, dtype=dtype),
+    "array": _array,
+    "empty": _empty,
     "float": float,
     "complex": complex,
     "slice": slice,
@@ -57,7 +72,7 @@ _CALLS: dict[str, Callable[..., Any]] = {
 
 
 def _read(node: ast.expr) -> Any:
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         return _CALLS[node.func.id](*map(_read, node.args))
     if isinstance(node, ast.List):
         return [_read(v) for v in node.elts]

@@ -21,7 +21,7 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from conformance import known, worker
-from conformance.cells import Cell, Unit
+from conformance.cells import BASE, Cell, Unit
 from conformance.journal import Journal, Tail
 
 POLL = 0.05
@@ -84,36 +84,36 @@ def _unit_of(cell_id: str) -> str:
 
 
 def run_units(units: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
-    """Run every unit to the end, whatever happens to the workers. Returns seconds by stage. Raises WorkersError."""
+    """Run every unit to the end, whatever happens to the workers: the plumbing of the targets first.
+
+    Where that fails, every other cell of the target is blocked. Returns seconds by stage. Raises WorkersError.
+    """
     stages: Counter[str] = Counter()
-    left, strikes = list(units), 0
-    while left:
+    base = [u for u in units if u.cells[0].kind == "base"]
+    rest = [u for u in units if u.cells[0].kind != "base"]
+    strikes = 0
+    while _left(base, watch) or _left(rest, watch):
         before = len(watch.outcomes)
-        _drive(left, plan, watch, stages)
-        left = [rest for unit in left if (rest := _rest(unit, watch))]
+        _drive(base, rest, plan, watch, stages)
         strikes = strikes + 1 if len(watch.outcomes) == before else 0
         if strikes > PATIENCE:
             raise WorkersError(f"the workers end at their start: {(watch.notes or ['they do not say why'])[-1]}")
     return stages
 
 
-def _drive(units: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
+def _drive(base: Sequence[Unit], rest: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
     """Run units in one pool: to the end, or until the pool breaks, as it does where every worker dies idle."""
     # one worker a core is the parallelism: NumPy's own threads would fight over the same cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     context = multiprocessing.get_context("spawn")
     with ProcessPool(
-        max_workers=max(1, min(plan.workers, len(units))), context=context,
+        max_workers=max(1, min(plan.workers, len(base) + len(rest))), context=context,
         initializer=worker.prepare, initargs=(str(plan.out), plan.setup),
     ) as pool:  # fmt: skip
         try:
-            jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
-            while jobs:
-                if plan.stop.is_set():
-                    raise KeyboardInterrupt
-                watch.look()
-                jobs = [kept for job in jobs if (kept := _step(pool, job, plan, watch, stages))]
-                time.sleep(POLL)
+            _work_off(pool, _left(base, watch), plan, watch, stages)
+            _block(rest, plan, watch)
+            _work_off(pool, _left(rest, watch), plan, watch, stages)
         except BrokenProcessPool:
             pool.stop()
         except BaseException:
@@ -121,6 +121,36 @@ def _drive(units: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]
             raise
     watch.look()
     watch.active.clear()
+
+
+def _work_off(pool: ProcessPool, units: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
+    jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
+    while jobs:
+        if plan.stop.is_set():
+            raise KeyboardInterrupt
+        watch.look()
+        jobs = [kept for job in jobs if (kept := _step(pool, job, plan, watch, stages))]
+        time.sleep(POLL)
+    watch.look()
+
+
+def _block(units: Sequence[Unit], plan: Plan, watch: Watch) -> None:
+    """The units of a device whose plumbing failed wait for the cell that did."""
+    broken: dict[str, str] = {}
+    for cell_id, outcome in watch.outcomes.items():
+        subject, _, target, _ = cell_id.split("::")
+        if subject == BASE and outcome not in ("pass", "unsupported"):
+            broken.setdefault(target.split("+")[0], cell_id)
+    for unit in _left(units, watch):
+        device = unit.cells[0].device
+        if device in broken:
+            _give_up(plan, unit, watch, "blocked", f"waits for {broken[device]}")
+    watch.look()
+
+
+def _left(units: Sequence[Unit], watch: Watch) -> list[Unit]:
+    """The units with the cells that have no outcome yet."""
+    return [rest for unit in units if (rest := _rest(unit, watch))]
 
 
 def _schedule(pool: ProcessPool, unit: Unit, plan: Plan) -> Any:
@@ -209,10 +239,3 @@ def _finish(plan: Plan, cell: Cell, outcome: str, detail: str) -> None:
         seconds=0.0, seed=plan.options["seed"], detail=detail, waiver=None, failure=failure,
         known=known.match(plan.known, cell.id, outcome, True),
     )  # fmt: skip
-
-
-def block(plan: Plan, units: Sequence[Unit], cause: str) -> None:
-    """Every cell of these units waits for what failed."""
-    for unit in units:
-        for cell in unit.cells:
-            _finish(plan, cell, "blocked", cause)

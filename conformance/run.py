@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from conformance import blame, confirm, known, probe
-from conformance.cells import Cell, Unit, cell_from, in_shard, manifest_hash, units
+from conformance.cells import Cell, cell_from, in_shard, manifest_hash, units
 from conformance.journal import NAME, SCHEMA, Journal, JournalWriteError, Tail
-from conformance.pool import Plan, Watch, WorkersError, block, run_units
+from conformance.pool import Plan, Watch, WorkersError, run_units
 from reports.html import write_report
 from reports.journal import JournalError, Run, counts, read
 from reports.verdict import EXITS, judge
@@ -173,7 +173,7 @@ def execute(prepared: Prepared, progress: Callable[[str, str], None], begun: flo
     plan = plan_for(prepared, journal)
     interrupted, stages, stopped = False, Counter[str](), ""
     try:
-        stages = run_all(units(left), plan, watch)
+        stages = run_units(units(left), plan, watch)
         explain(prepared, plan)
     except KeyboardInterrupt:
         interrupted = True
@@ -205,28 +205,6 @@ def plan_for(prepared: Prepared, journal: Journal) -> Plan:
         request.timeout,
         pinned,
     )
-
-
-def run_all(todo: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
-    """The plumbing of every target first; where it fails, the rest of that target is blocked."""
-    base = [u for u in todo if u.cells[0].kind == "base"]
-    rest = [u for u in todo if u.cells[0].kind != "base"]
-    stages = Counter[str]()
-    if base:
-        stages += run_units(base, plan, watch)
-    broken: dict[str, str] = {}
-    for cell_id, outcome in watch.outcomes.items():
-        subject, _, target, _ = cell_id.split("::")
-        if subject == "tensor" and outcome not in ("pass", "unsupported"):
-            broken.setdefault(target.split("+")[0], cell_id)
-    waiting = [u for u in rest if u.cells[0].device in broken]
-    for unit in waiting:
-        block(plan, [unit], f"waits for {broken[unit.cells[0].device]}")
-    free = [u for u in rest if u.cells[0].device not in broken]
-    if free:
-        stages += run_units(free, plan, watch)
-    watch.look()
-    return stages
 
 
 def explain(prepared: Prepared, plan: Plan) -> None:

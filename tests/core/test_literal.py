@@ -11,6 +11,7 @@ import pytest
 from conformance import literal
 from conformance.draws import SeededDraw
 from reference import rules
+from reference.derive import Call
 from reference.draw import REGIMES
 from reference.rule import Case
 
@@ -42,9 +43,11 @@ def assert_returns(case: Case) -> None:
 @pytest.mark.parametrize("regime", SMALL)
 def test_every_case_that_is_drawn_comes_back(regime, complex):
     for rule in rules().values():
-        for seed in range(3):
+        for seed in range(1 if regime == "edges" else 3):
             if rule.complex or not complex:
-                assert_returns(rule.cases(SeededDraw(f"{rule.name}/{seed}", regime, complex)))
+                case = rule.cases(SeededDraw(f"{rule.name}/{seed}", regime, complex))
+                if sum(a.size for a in Call(rule, case).arrays) < 2000:  # more takes long, and shows no more
+                    assert_returns(case)
 
 
 def test_a_large_case_comes_back():
@@ -101,5 +104,5 @@ def test_nothing_that_is_read_is_run(tmp_path, monkeypatch):
 
 
 def test_the_text_is_python():
-    case = rules()["nn.functional.conv2d"].cases(SeededDraw(0))
+    case = rules()["conv2d"].cases(SeededDraw(0))
     assert isinstance(ast.parse(literal.write(case), mode="eval").body, ast.Call)
