@@ -23,7 +23,7 @@ POLL = 0.02
 
 
 def killer(cell: dict[str, Any], options: dict[str, Any], setup: list[str], seconds: float) -> str:
-    """The script of the case in which this cell kills a fresh process, or holds it for `seconds`; "" where none does."""
+    """The script of the case that kills a fresh process, or holds it for `seconds`; "" where none does."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "case.py"
         request = {"cell": cell, "options": options, "setup": setup, "path": str(path), "parent": os.getpid()}

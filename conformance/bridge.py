@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -107,6 +108,12 @@ class Bound:
     def xs(self) -> list[torch.Tensor]:
         return [self.tensors[i] for i in self.places]
 
+    def change(self, how: Callable[[torch.Tensor], torch.Tensor]) -> None:
+        """Put how(t) in the place of every tensor t of the call, those inside keys and lists too."""
+        self.tensors = [how(t) for t in self.tensors]
+        self._args = [_changed(a, how) for a in self._args]
+        self._kwargs = {k: _changed(v, how) for k, v in self._kwargs.items()}
+
     def outputs(self, *xs: torch.Tensor) -> list[Any]:
         """All outputs for these differentiable inputs, those of integers too."""
         now = list(self.tensors)
@@ -154,6 +161,12 @@ def _prepare(value: Any, dtype: Dtype, device: torch.device) -> Any:
     if isinstance(value, (list, tuple)):
         return type(value)(_prepare(v, dtype, device) for v in value)
     return tensor(np.asarray(value), dtype, device) if is_array(value) else value
+
+
+def _changed(value: Any, how: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    if type(value) in (list, tuple):
+        return type(value)(_changed(v, how) for v in value)
+    return how(value) if isinstance(value, torch.Tensor) else value
 
 
 def _fill(value: Any, tensors: list[torch.Tensor]) -> Any:

@@ -40,7 +40,7 @@ def ask(setup: list[str], devices: list[str], modes: list[str]) -> dict[str, Any
             return answer
     how = f"signal {-done.returncode}" if done.returncode < 0 else f"exit code {done.returncode}"
     last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    raise TorchError(f"importing torch ended the process ({how}): {last}")
+    raise TorchError(f"importing torch, or asking what it has, ended the process ({how}): {last}")
 
 
 def main() -> None:
@@ -49,18 +49,23 @@ def main() -> None:
 
 
 def _answer(request: dict[str, Any]) -> dict[str, Any]:
-    import importlib.util
-
-    if importlib.util.find_spec("torch") is None:
-        return {"broken": "torch is not installed for this Python: install it, or run with the Python that has it"}
     try:
         import torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            return {"broken": _unusable(error)}
+        return {"broken": "torch is not installed for this Python: install it, or run with the Python that has it"}
     except BaseException as error:
-        return {"broken": f"importing torch failed: {type(error).__name__}: {str(error).strip().splitlines()[0]}"}
+        return {"broken": _unusable(error)}
     missing = [name for name in ("__version__", "tensor", "autograd") if not hasattr(torch, name)]
     if missing:
         return {"broken": f"this torch is broken: it has no torch.{missing[0]} ({getattr(torch, '__file__', '?')})"}
     return _describe(request)
+
+
+def _unusable(error: BaseException) -> str:
+    said = str(error).strip().splitlines()
+    return f"importing torch failed: {': '.join([type(error).__name__, *said[:1]])}"
 
 
 def _describe(request: dict[str, Any]) -> dict[str, Any]:

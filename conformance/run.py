@@ -86,9 +86,9 @@ def prepare(request: Request) -> Prepared:
     if request.only is not None:
         chosen = [c for c in chosen if c.unit in request.only]
     version = answer["environment"]["torch"]["version"]
-    return Prepared(
-        request, answer["environment"], everything, {c.id: c.level for c in cells}, chosen, known.applicable(entries, version)
-    )  # fmt: skip
+    universe = {c.id: c.level for c in cells}
+    entries = known.applicable(entries, version)
+    return Prepared(request, answer["environment"], everything, universe, chosen, entries)
 
 
 def select(cells: Sequence[Cell], patterns: Sequence[str]) -> list[Cell]:

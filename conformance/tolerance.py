@@ -101,10 +101,10 @@ def difference_moves(
     moves: Sequence[Any],
     base: Sequence[Any] | None = None,
 ) -> list[Any]:
-    """How far fn moves from `base`, its value at the arrays, when its arguments make these moves, to first order, by a one-sided difference.
+    """How far fn moves from `base`, its value at the arrays, when its arguments make these moves.
 
-    A change that does not shrink with the step is a jump (a tie that falls, a kink that is crossed):
-    no sensitivity, and 0 is returned for it.
+    To first order, by a one-sided difference. A change that does not shrink with the step is a jump (a tie
+    that falls, a kink that is crossed): no sensitivity, and 0 is returned for it.
     """
 
     def at(step: float) -> list[Any]:

@@ -33,8 +33,13 @@ def test_a_request_for_what_is_not_there_is_exit_code_2(tmp_path, words, what):
     assert not left.out.exists(), "nothing is left behind by a request that cannot be met"
 
 
-@pytest.mark.parametrize("words", [("--level", "5"), ("--shard", "3/2"), ("--seed", "x"), ("--workers", "two"), ("--no",),
-                                   ("--workers", "0"), ("--cell-timeout", "0"), ("--cell-timeout", "nan")])  # fmt: skip
+NONSENSE = (
+    ("--level", "5"), ("--shard", "3/2"), ("--seed", "x"), ("--workers", "two"), ("--workers", "0"),
+    ("--cell-timeout", "0"), ("--cell-timeout", "nan"), ("--no",),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NONSENSE, ids=" ".join)
 def test_an_option_that_makes_no_sense_is_exit_code_2(words):
     left = command("run", *words, out=ROOT)
     assert left.code == 2

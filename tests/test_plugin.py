@@ -166,7 +166,9 @@ def test_op(name):
 @pytest.mark.parametrize("words", [(), ("-n", "2")])
 def test_tests_of_another_project_start_no_run_and_import_no_torch(tmp_path, words):
     (tmp_path / "test_theirs.py").write_text(OTHERS)
-    left = pytest_run(tmp_path / "out", *words, "-p", "no:hypothesispytest", tmp_path / "test_theirs.py", folder=tmp_path)
+    left = pytest_run(
+        tmp_path / "out", *words, "-p", "no:hypothesispytest", tmp_path / "test_theirs.py", folder=tmp_path
+    )
     assert left.code == 0, left.stdout
     assert "2 passed" in left.stdout and "torch-conformance" not in left.stdout
     assert not left.out.exists()

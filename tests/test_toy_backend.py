@@ -29,7 +29,7 @@ def _run(out: Path, variant: str | None, *words: object, device: tuple[str, ...]
 
 @pytest.fixture(scope="module")
 def right(tmp_path_factory: pytest.TempPathFactory) -> Left:
-    subjects = ("relu", "exp", "matmul", "sum", "nn.functional.linear", "fft.hfft", "nn.functional.conv2d")
+    subjects = ("relu", "exp", "matmul", "sum", "nn.functional.linear", "fft.hfft", "conv2d")
     words = [f"{subject}::{check}" for subject in subjects for check in ("value", "vjp", "jvp")]
     out = tmp_path_factory.mktemp("right")
     return _run(out, None, *select("tensor", *words, "exp::fallback", "relu::fallback"), level=2)
@@ -101,7 +101,9 @@ def test_the_cpu_is_not_blocked_by_the_plumbing_of_another_device(broken):
 
 @pytest.fixture(scope="module")
 def wrong(tmp_path_factory: pytest.TempPathFactory) -> Left:
-    words = [f"{subject}::{check}" for subject in ("tanh", "sigmoid", "exp", "relu", "neg") for check in ("value", "vjp")]
+    words = [
+        f"{subject}::{check}" for subject in ("tanh", "sigmoid", "exp", "relu", "neg") for check in ("value", "vjp")
+    ]
     more = ("tanh::fallback", "exp::layout_transposed", "exp::layout_strided", "exp::layout_offset")
     return _run(tmp_path_factory.mktemp("wrong"), "wrong_ops", *select(*words, *more), level=2)
 

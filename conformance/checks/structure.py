@@ -106,8 +106,10 @@ def meta(trial: Trial) -> None:
     bound = trial.bound()
     real = bound.outputs(*bound.xs)
     bound = trial.bound()
-    bound.tensors = [t.to("meta") for t in bound.tensors]
-    _same_form(trial, bound.outputs(*bound.xs), real, "meta", strides=False)
+    bound.change(lambda t: t.to("meta"))
+    with _without_values():
+        shadows = bound.outputs(*bound.xs)
+    _same_form(trial, shadows, real, "meta", strides=False)
 
 
 @check("fake", {"float32": 2, "bfloat16": 3, "complex64": 3})
@@ -121,13 +123,25 @@ def fake(trial: Trial) -> None:
     real = bound.outputs(*bound.xs)
     bound = trial.bound()
     mode = FakeTensorMode()
-    bound.tensors = [mode.from_tensor(t) for t in bound.tensors]
-    with mode:
+    bound.change(mode.from_tensor)
+    with mode, _without_values():
         shadows = bound.outputs(*bound.xs)
     _same_form(trial, shadows, real, "fake", strides=False)
     for shadow, t in zip(shadows, real):
         if shadow.device != t.device:
             raise Mismatch(f"fake output on {shadow.device}, really on {t.device}")
+
+
+@contextlib.contextmanager
+def _without_values() -> Iterator[None]:
+    """Where an op asks for the values of tensors that have none, the check says nothing of it."""
+    try:
+        yield
+    except Exception as error:
+        asked = type(error).__name__ in ("DynamicOutputShapeException", "DataDependentOutputException")
+        if asked or "cannot be called on meta tensors" in str(error):
+            raise Unsupported(f"what it does depends on values: {str(error).splitlines()[0]}") from error
+        raise
 
 
 def _same_form(trial: Trial, shadows: list[Any], real: list[Any], what: str, strides: bool) -> None:
@@ -165,7 +179,8 @@ def special(trial: Trial) -> None:
     outs = bound.outputs()
     trial.evidence = Evidence(forms.value, bound, wants_outputs(changed))
     for i, found in enumerate(outs):
-        trial.match(found, ("output", changed.value, i), signed_zero=trial.rule.special == "ieee")
+        if len(outs) == 1 or i in changed.ys:  # which of several nans an index beside a value names is open
+            trial.match(found, ("output", changed.value, i), signed_zero=trial.rule.special == "ieee")
 
 
 @check(

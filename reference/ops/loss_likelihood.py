@@ -10,7 +10,7 @@ from reference.draw import Draw
 from reference.ops.activation import sigma
 from reference.ops.arithmetic import to
 from reference.ops.loss import beside, mode, reduced, reductions, unmatched
-from reference.rule import Array, Case, rule
+from reference.rule import Array, Case, Waiver, rule
 
 
 def mismatched(draw: Draw):
@@ -70,7 +70,18 @@ def logits_cases(draw: Draw):
     return Case((draw.reals(shape, -8.0, 8.0), target), options)
 
 
-@rule("nn.functional.binary_cross_entropy_with_logits", cases=logits_cases, errors=mismatched)
+def logits_room(input, target, weight=None, size_average=None, reduce=None, reduction="mean", pos_weight=None):
+    """|x| with its weights: a sum where the loss is one."""
+    w, p = 1.0 if weight is None else weight, 1.0 if pos_weight is None else np.maximum(pos_weight, 1.0)
+    return reduced(np.abs(input) * w * p, mode(reduction, size_average, reduce))[0]
+
+
+@rule(
+    "nn.functional.binary_cross_entropy_with_logits",
+    cases=logits_cases,
+    errors=mismatched,
+    waivers=[Waiver("torch computes (1 - t) x + max(-x, 0) + ..., which cancels for negative x", room=logits_room)],
+)
 def binary_cross_entropy_with_logits(
     input: Array, target: Array, weight: Array | None = None, size_average=None, reduce=None,
     reduction="mean", pos_weight: Array | None = None

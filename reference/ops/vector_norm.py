@@ -93,13 +93,13 @@ CURVATURE = Waiver(
     (Case((draw.reals((2, 3)),), dict(dim=2)), IndexError),
     (Case((draw.integers((3,), 0, 3),)), RuntimeError),
 ], complex=True, special="nonfinite", waivers=[CURVATURE])  # fmt: skip
-def vector_norm(x: Array, ord=2, dim=None, keepdim=False, *, dtype=None):
+def vector_norm(input: Array, ord=2, dim=None, keepdim=False, *, dtype=None):
     """(sum |x|^ord)^(1/ord); the number of nonzeros for 0, max |x| for inf, min |x| for -inf.
 
     The derivative is 0 at x = 0 and where the norm is 0; ties of max and min share it equally.
-    x: (*), real or complex; output: real, without the reduced dimensions.  Source: torch.linalg.vector_norm.
+    input: (*), real or complex; output: real, without the reduced dimensions.  Source: torch.linalg.vector_norm.
     """
-    x = cast(x, dtype)
+    x = cast(input, dtype)
     y, back = p_norm(x, ord, axes(dim, x.ndim), keepdim)
 
     def vjp(g, slip=0.0):

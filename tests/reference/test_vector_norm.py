@@ -32,7 +32,8 @@ def test_a_norm_is_the_root_of_the_sum_of_powers(order):
 
 def test_norms_of_order_zero_and_infinity_count_and_compare():
     x = np.array([0.0, -2.0, 2.0, 1.0])
-    assert value("linalg.vector_norm", x, 0) == 3 and gradient("linalg.vector_norm", x, 0).tolist() == [0] * 4
+    assert value("linalg.vector_norm", x, 0) == 3
+    assert gradient("linalg.vector_norm", x, 0) is None  # a count has none
     assert value("linalg.vector_norm", x, math.inf) == 2 and value("linalg.vector_norm", x, -math.inf) == 0
     assert gradient("linalg.vector_norm", x, math.inf).tolist() == [0, -0.5, 0.5, 0]
 
