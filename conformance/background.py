@@ -41,9 +41,10 @@ class Background:
             # whoever waits, in another process too, sees that nothing more will come; a full disk allows it
             self._running.unlink(missing_ok=True)
 
-    def stop(self) -> None:
-        """End the workers and wait until they are gone."""
-        self._plan.stop.set()
+    def end(self, early: bool) -> None:
+        """Wait until the workers are gone; `early`: whatever they are at."""
+        if early:
+            self._plan.stop.set()
         self._thread.join()
         self._journal.close()
 

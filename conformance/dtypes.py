@@ -52,7 +52,7 @@ class Dtype:
         x = np.asarray(x, dtype=np.float64)
         place = np.maximum(np.frexp(x)[1] - self.digits, math.frexp(self.smallest)[1] - 1)
         rounded = np.ldexp(np.rint(np.ldexp(x, -place)), place)
-        return np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, rounded), rounded)
+        return np.asarray(np.where(np.abs(rounded) > self.largest, np.copysign(np.inf, rounded), rounded))
 
 
 DTYPES = {

@@ -65,6 +65,7 @@ def _empty(shape: tuple[int, ...], dtype: str = "float64") -> np.ndarray:
 _CALLS: dict[str, Callable[..., Any]] = {
     "array": _array,
     "empty": _empty,
+    "full": np.full,  # written by hand only: for a case that is large, and the same everywhere
     "float": float,
     "complex": complex,
     "slice": slice,

@@ -44,7 +44,7 @@ def add(option: Callable[..., Any]) -> None:
     option("--out", type=Path, default=OUT, metavar="DIR", help=f"journal and report (default: {OUT})")
     option(
         "--workers",
-        type=int,
+        type=_workers,
         default=os.cpu_count() or 1,
         help="worker processes (default: one for each core)",
     )

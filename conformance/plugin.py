@@ -183,7 +183,9 @@ def run_unit(request: pytest.FixtureRequest, subtests: Any) -> Any:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     found = session.config.stash.get(_STATE, None)
     if found is not None and found.background is not None:
-        found.background.stop()
+        whole = session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+        # an item ends with the last line of its unit, a moment before the worker does
+        found.background.end(early=not whole or bool(session.shouldstop or session.shouldfail))
         _close(session, found, found.background)
 
 

@@ -6,13 +6,15 @@ the journal alone, since every worker writes its outcomes there itself.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
@@ -124,7 +126,8 @@ def _drive(base: Sequence[Unit], rest: Sequence[Unit], plan: Plan, watch: Watch,
 
 
 def _work_off(pool: ProcessPool, units: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
-    jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
+    with _deaf_to_ctrl_c():  # the first unit starts the pool, whose threads start the workers
+        jobs = [_Job(unit, _schedule(pool, unit, plan)) for unit in units]
     while jobs:
         if plan.stop.is_set():
             raise KeyboardInterrupt
@@ -132,6 +135,19 @@ def _work_off(pool: ProcessPool, units: Sequence[Unit], plan: Plan, watch: Watch
         jobs = [kept for job in jobs if (kept := _step(pool, job, plan, watch, stages))]
         time.sleep(POLL)
     watch.look()
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Threads and processes that begin here never hear Ctrl-C, not even before they could say that they ignore it."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _block(units: Sequence[Unit], plan: Plan, watch: Watch) -> None:
@@ -203,8 +219,6 @@ def _step(pool: ProcessPool, job: _Job, plan: Plan, watch: Watch, stages: Counte
 def _death(death: ProcessExpired) -> str:
     code = death.exitcode
     if code is not None and code < 0:
-        import signal
-
         names = {int(s): s.name for s in signal.Signals}
         return f"the process was ended by {names.get(-code, f'signal {-code}')}"
     return f"the process exited with code {code}"

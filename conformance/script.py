@@ -61,16 +61,21 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
     what, quantity, i = evidence.wants[evidence.place]
     call = f"{evidence.form.__name__}(f, xs, gs, vs, us)[{evidence.place}]"
     lines.append(f"got = {call}.detach().cpu().resolve_conj().resolve_neg()")
-    if quantity.dtypes[i] is None or not isinstance(error, Mismatch):
+    if not isinstance(error, Mismatch):
         lines.append(f"print({what!r}, got)")
         return "\n".join(lines)
-    lines.append(f"want = {_array(np.asarray(quantity.wants[i]))}  # {what}, by the reference")
-    lines.append(f"allowed = {_array(np.broadcast_to(quantity.allowed(i, STAGES[-1]), np.shape(quantity.wants[i])))}")
-    lines.append("got = got.to(torch.complex128 if got.is_complex() else torch.float64).numpy()")
+    want, dtype = np.asarray(quantity.wants[i]), quantity.dtypes[i]
+    allowed = np.zeros(want.shape) if dtype is None else quantity.allowed(i, STAGES[-1])
+    lines.append(f"want = {_array(want)}  # {what}, by the reference")
+    lines.append(f"allowed = {_array(np.broadcast_to(allowed, want.shape))}")
     lines.append("print('got', got, 'want', want, sep='\\n')")
-    # a shape of its own would broadcast in the comparison: judge it first
-    lines.append("sys.exit(1) if got.shape != want.shape else None")
+    # another shape would broadcast in the comparison, another dtype vanish in it: judge them first
+    expected = want.dtype.name if dtype is None else dtype.name
+    lines.append(f"sys.exit(1) if got.shape != want.shape or got.dtype != torch.{expected} else None")
+    lines.append("got = got.to(torch.complex128 if got.is_complex() else torch.float64).numpy()")
     lines.append("close = (got == want) | (np.abs(got - want) <= allowed) | (np.isnan(got) & np.isnan(want))")
+    if error.worst is not None and "-0.0" in (error.worst.got, error.worst.want):  # signs of zeros count here
+        lines.append("close &= (got != 0) | (want != 0) | (np.signbit(got) == np.signbit(want))")
     lines.append("sys.exit(0 if np.all(close) else 1)")
     return "\n".join(lines)
 

@@ -87,8 +87,10 @@ class OpSession:
         pinned = self._pinned(cell)
         first = [(self._read(case), True) for case, where in pinned if not where]
         last = [(self._read(case), True) for case, where in pinned if where]
-        for index, (call, known) in enumerate([*first, *((c, False) for c in self._cases(cell, check)), *last]):
-            trial = self._trial(cell, call, Tally(check=check.name) if known else tally, index)
+        cases = [(call, False) for call in self._cases(cell, check)]
+        for index, (call, known) in enumerate([*first, *cases, *last]):
+            # what a check draws by the index must not change for a pinned case
+            trial = self._trial(cell, call, Tally(check=check.name) if known else tally, 0 if known else index)
             error = self._try(check, trial, seen)
             if error is not None:
                 return self._failed(cell, check, trial, error, seen.examples, pinned=known)

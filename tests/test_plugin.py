@@ -179,3 +179,11 @@ def test_the_projects_own_tests_start_no_run(tmp_path):
     assert left.code == 0, left.stdout
     assert "torch-conformance" not in left.stdout.partition("passed")[0]
     assert not left.out.exists()
+
+
+def test_a_session_that_stops_at_the_first_failure_stops_the_workers_too(tmp_path):
+    words = (*LEVEL_1, "-x", "--known", "none", "--setup", SETUPS / "wrong_tanh.py", "--workers", "1")
+    left = pytest_run(tmp_path / "out", *words, "--select", "activation", "--select", "pointwise")
+    assert left.code == 1
+    assert left.footer["verdict"] == "deviates" and not left.footer["complete"]
+    assert not (left.out / "running").exists()

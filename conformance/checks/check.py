@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from conformance.bridge import Bound, Spelling, array, tensor
@@ -124,8 +125,9 @@ class Trial:
         if found.device.type != self.place.type:
             raise Mismatch(f"{what}: on {found.device}, expected on {self.place}")
         dtype = quantity.dtypes[i]
-        if exact_dtype and dtype is not None and str(found.dtype) != f"torch.{dtype.name}":
-            raise Mismatch(f"{what}: dtype {found.dtype}, expected torch.{dtype.name}")
+        expected = np.asarray(quantity.wants[i]).dtype.name if dtype is None else dtype.name
+        if exact_dtype and str(found.dtype) != f"torch.{expected}":
+            raise Mismatch(f"{what}: dtype {found.dtype}, expected torch.{expected}")
         compare(what, array(found), quantity, i, self.tally, signed_zero)
 
 
@@ -202,7 +204,7 @@ _CAPABILITY = re.compile(
     r"not implemented for|is not implemented|not yet implemented|not supported|does ?n[o']t support|unsupported"
     r"|not currently supported|only supports|support (is )?only|only tensors of floating point|not compiled with"
     r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
-    r"|data-dependent|were not batched|no kernel|Could not run|DynamicOutputShape"
+    r"|Expected all (in|out)puts to be real|data-dependent|were not batched|no kernel|Could not run|DynamicOutputShape"
     r"|expected .* (but got|to be) .*(half|bfloat)",
     re.IGNORECASE,
 )

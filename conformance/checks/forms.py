@@ -39,7 +39,7 @@ def vjp(f, xs, gs, vs, us):
 def value_and_vjp(f, xs, gs, vs, us):
     xs = leaves(xs)
     outs = f(*xs)
-    return [*outs, *torch.autograd.grad(outs, xs, gs)]
+    return [*outs, *(torch.autograd.grad(outs, xs, gs) if xs else [])]
 
 
 def jvp(f, xs, gs, vs, us):

@@ -144,14 +144,18 @@ def _value(trial: Trial) -> None:
     """Every output, those of integers too."""
     bound = trial.bound()
     o = trial.oracle
-    trial.evidence = Evidence(forms.value, bound, wants_outputs(o))
-    outs = bound.outputs(*bound.xs)
     many = len(o.outs) > 1
+    bound.ys = list(range(len(o.outs)))
+    wants: list[Want] = [(f"output {i}" if many else "output", o.value, i) for i in bound.ys]
+    trial.evidence = Evidence(forms.value, bound, wants)
+    if trial.announce:
+        trial.announce(trial)
+    outs = bound.outputs(*bound.xs)
     if len(outs) != len(o.outs):
         raise Mismatch(f"{len(outs)} outputs, expected {len(o.outs)}")
-    for i, found in enumerate(outs):
-        trial.evidence.place = o.ys.index(i) if i in o.ys else 0
-        trial.match(found, (f"output {i}" if many else "output", o.value, i))
+    for i, (found, want) in enumerate(zip(outs, wants)):
+        trial.evidence.place = i
+        trial.match(found, want)
 
 
 REGISTRY["value"] = Check("value", _value, BOTH)

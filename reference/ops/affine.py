@@ -14,8 +14,7 @@ def linear_cases(draw: Draw):
     lead = draw.choice((draw.side(0),), (), (2, 3), (1, 2, 2))
     vector = draw.integer(0, 4) == 4
     weight = (n,) if vector else (out, n)
-    # torch refuses a vector of weights with a bias for a matrix of inputs, and only there
-    if draw.boolean() or (vector and len(lead) == 1):
+    if draw.boolean():
         return Case((draw.numbers((*lead, n)), draw.numbers(weight)))
     bias = () if vector else (out,)
     return Case((draw.numbers((*lead, n)), draw.numbers(weight), draw.numbers(bias)))

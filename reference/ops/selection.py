@@ -24,7 +24,7 @@ def larger(input, other, sign, plain):
     return out, lambda g: (to(input, g * share), to(other, g * (1.0 - share)))
 
 
-@rule("maximum", cases=pair, errors=unmatched, special="ieee")
+@rule("maximum", cases=pair, errors=unmatched, special="nonfinite")  # of 0 and -0 either may come
 def maximum(input: Array, other: Array):
     """The larger of both, nan where either is; where they tie, each has half of the gradient.
 
@@ -33,7 +33,7 @@ def maximum(input: Array, other: Array):
     return larger(input, other, 1.0, np.maximum)
 
 
-@rule("minimum", cases=pair, errors=unmatched, special="ieee")
+@rule("minimum", cases=pair, errors=unmatched, special="nonfinite")  # of 0 and -0 either may come
 def minimum(input: Array, other: Array):
     """The smaller of both, nan where either is; where they tie, each has half of the gradient.
 

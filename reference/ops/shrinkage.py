@@ -10,7 +10,7 @@ from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero
 from reference.ops.pointwise import horner, unit
-from reference.rule import Array, Case, conj, is_stepping, rule, unbroadcast
+from reference.rule import DERIVATIVES, Array, Case, Waiver, conj, is_stepping, rule, unbroadcast
 
 
 @rule(
@@ -132,9 +132,7 @@ def hardshrink(input: Array, lambd=0.5):
 
 @rule(
     "nn.functional.threshold",
-    cases=lambda draw: Case(
-        (draw.reals(draw.shape()), draw.choice(0.5, 0.0, -1, 1), draw.choice(-2.0, 0, 20))
-    ),
+    cases=lambda draw: Case((draw.reals(draw.shape()), draw.choice(0.5, 0.0, -1, 1), draw.choice(-2.0, 0, 20))),
     errors=not_a_tensor,
     special="ieee",
 )
@@ -178,11 +176,16 @@ _DIFFERENCE = [(2 * k + 2) / math.factorial(2 * k + 3) for k in range(11)]
 
 @rule(
     "nn.functional.tanhshrink",
-    # torch subtracts: below 1/4 its result has fewer digits than any bound on rounding would give it
-    cases=lambda draw: Case((nonzero(draw, draw.shape(), 0.5 if draw.complex else 0.25, 3.0),)),
+    cases=lambda draw: Case(
+        (nonzero(draw, draw.shape(), 0.5, 3.0) if draw.complex else draw.reals(draw.shape(), -3, 3),)
+    ),
     errors=too_many,
     complex=True,
     special="nonfinite",
+    waivers=[
+        Waiver("torch subtracts tanh(x) from x, which cancels near 0", room=np.abs),
+        Waiver("torch subtracts 1 - tanh(x)^2 from 1, which cancels near 0", room=np.ones_like, checks=DERIVATIVES),
+    ],
 )
 def tanhshrink(input: Array):
     """x - tanh(x).

@@ -54,6 +54,14 @@ SUM_NEAR_ONE = Waiver(
 )
 
 
+LONG_SUM = Waiver(
+    "float64 has no wider type to add up tens of thousands of exponentials in",
+    factor=4,
+    dtypes=("float64",),
+    checks=("parallel",),
+)
+
+
 def one_dim(draw: Draw):
     x = draw.reals(draw.shape())
     return Case((x, draw.dim(x.ndim)))
@@ -64,7 +72,14 @@ def functional(draw: Draw):
     return Case((x,), draw.choice(dict(dim=draw.dim(x.ndim)), {}))
 
 
-@rule("softmax", cases=one_dim, errors=wrong_dim, aliases=("special.softmax",), special="nonfinite")
+@rule(
+    "softmax",
+    cases=one_dim,
+    errors=wrong_dim,
+    aliases=("special.softmax",),
+    special="nonfinite",
+    waivers=[LONG_SUM],
+)
 def softmax(input: Array, dim, dtype=None):
     """exp(x) / sum exp(x) along `dim`.
 
@@ -89,7 +104,7 @@ def log_softmax(input: Array, dim, dtype=None):
     return log_softmax_of(input, dim, dtype)
 
 
-@rule("nn.functional.softmax", cases=functional, errors=wrong_dim, special="nonfinite")
+@rule("nn.functional.softmax", cases=functional, errors=wrong_dim, special="nonfinite", waivers=[LONG_SUM])
 def functional_softmax(input: Array, dim=None, _stacklevel=3, dtype=None):
     """exp(x) / sum exp(x) along `dim`; left out, it is 0 for 0, 1 and 3 dimensions, else 1.
 
@@ -113,7 +128,7 @@ def functional_log_softmax(input: Array, dim=None, _stacklevel=3, dtype=None):
     return log_softmax_of(input, default_dim(dim, input.ndim), dtype)
 
 
-@rule("nn.functional.softmin", cases=functional, errors=wrong_dim, special="nonfinite")
+@rule("nn.functional.softmin", cases=functional, errors=wrong_dim, special="nonfinite", waivers=[LONG_SUM])
 def softmin(input: Array, dim=None, _stacklevel=3, dtype=None):
     """exp(-x) / sum exp(-x) along `dim`; left out, it is as in softmax.
 

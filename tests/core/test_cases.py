@@ -37,7 +37,9 @@ def test_a_seeded_draw_is_the_same_each_time_and_depends_on_regime_and_seed():
 
 
 def test_regimes_bring_the_sizes_that_they_are_named_for():
-    sizes = {r: [[a.shape for a in c.arrays] for c in draw_calls(MUL, r, False, 1, 6)] for r in ("scalar", "empty", "edges")}
+    sizes = {
+        r: [[a.shape for a in c.arrays] for c in draw_calls(MUL, r, False, 1, 6)] for r in ("scalar", "empty", "edges")
+    }
     assert all(shape == () for shapes in sizes["scalar"] for shape in shapes)
     assert any(0 in shape for shapes in sizes["empty"] for shape in shapes)
     assert all(any(set(EDGES) & set(shape) for shape in shapes) for shapes in sizes["edges"])

@@ -12,14 +12,19 @@ from conformance.cells import Cell, cell_from, in_shard, manifest_hash, target_n
 from tests.running import ROOT
 
 
-def cell(subject: str = "exp", check: str = "vjp", device: str = "cpu", mode: str = "eager", dtype: str = "float32") -> Cell:
+def cell(
+    subject: str = "exp", check: str = "vjp", device: str = "cpu", mode: str = "eager", dtype: str = "float32"
+) -> Cell:
     return Cell("op", subject, "powers", check, device, mode, dtype, 1)
 
 
 CELLS = [
     cell(f"op{i}", check, mode=mode, dtype=dtype)
-    for i in range(40) for mode in ("eager", "inductor") for check in ("value", "vjp") for dtype in ("float64", "float32")
-]  # fmt: skip
+    for i in range(40)
+    for mode in ("eager", "inductor")
+    for check in ("value", "vjp")
+    for dtype in ("float64", "float32")
+]
 
 
 def test_an_id_says_subject_check_target_and_dtype():
@@ -74,7 +79,9 @@ print(manifest_hash(c.id for c in CELLS), [u.id for u in units(CELLS) if in_shar
 def test_shards_and_hash_are_the_same_in_every_process():
     def printed(seed: str) -> str:
         env = {**os.environ, "PYTHONHASHSEED": seed}
-        done = subprocess.run([sys.executable, "-c", PRINT], cwd=ROOT, env=env, text=True, capture_output=True, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", PRINT], cwd=ROOT, env=env, text=True, capture_output=True, check=True
+        )
         return done.stdout
 
     assert printed("1") == printed("2") != ""

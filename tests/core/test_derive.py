@@ -104,6 +104,10 @@ def test_a_case_is_rebuilt_from_its_own_arrays_for_every_rule():
             assert back.paths == call.paths and all(a is b for a, b in zip(back.arrays, call.arrays))
 
 
+def same(a: Array, b: Array) -> bool:
+    return np.asarray(a).dtype == b.dtype and np.asarray(a).tobytes() == b.tobytes()
+
+
 def test_the_arrays_of_a_call_are_those_of_the_bound_signature():
     for each in rules().values():
         call = draw_call(each, 1)
@@ -113,7 +117,7 @@ def test_the_arrays_of_a_call_are_those_of_the_bound_signature():
             values = bound[name] if isinstance(bound[name], (list, tuple)) else [bound[name]]
             for v in values:
                 found += [w for w in (v if isinstance(v, (list, tuple)) else [v]) if is_array(w)]
-        assert len(found) == len(call.arrays) and all(map(np.array_equal, found, call.arrays)), each.name
+        assert len(found) == len(call.arrays) and all(map(same, found, call.arrays)), each.name
 
 
 def test_every_rule_gives_one_gradient_for_each_array_of_its_shape_and_none_for_integers():
@@ -140,9 +144,20 @@ def test_aliases_lead_to_the_rule_that_lists_them():
 
 def test_what_there_is_not_is_none():
     functional = next(n for n in rules() if n.startswith("nn.functional."))
-    for path in ("", "torch", "torch.", "nosuch", "Tensor.nosuch", "torch.nn", f"Tensor.{functional}", "Tensor.Tensor.relu"):
+    for path in (
+        "",
+        "torch",
+        "torch.",
+        "nosuch",
+        "Tensor.nosuch",
+        "torch.nn",
+        f"Tensor.{functional}",
+        "Tensor.Tensor.relu",
+    ):
         assert lookup(path) is None
-    without = next(r for r in rules().values() if not r.method and "." not in r.name and f"Tensor.{r.name}" not in r.aliases)
+    without = next(
+        r for r in rules().values() if not r.method and "." not in r.name and f"Tensor.{r.name}" not in r.aliases
+    )
     assert lookup(f"Tensor.{without.name}") is None
 
 
@@ -164,7 +179,9 @@ def test_the_complex_step_is_exact_to_rounding_in_double_and_in_single_precision
     assert np.allclose(single, want, rtol=4e-7, atol=0)
 
 
-@pytest.mark.parametrize("name", ["mul", "tanh", "matmul", "logsumexp", "nn.functional.softmax", "nn.functional.layer_norm"])
+@pytest.mark.parametrize(
+    "name", ["mul", "tanh", "matmul", "logsumexp", "nn.functional.softmax", "nn.functional.layer_norm"]
+)
 def test_single_precision_gives_tangents_and_second_derivatives_near_those_in_double(name):
     for seed in range(8):
         call = draw_call(rules()[name], seed)

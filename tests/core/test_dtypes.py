@@ -65,7 +65,10 @@ def test_a_tie_goes_to_the_even_neighbour(dtype):
 
 @pytest.mark.parametrize("dtype", NARROW, ids=lambda d: d.name)
 def test_subnormal_numbers_are_multiples_of_the_smallest(dtype):
-    x = held(dtype.smallest * np.concatenate([np.arange(-9, 9, 0.25), np.arange(0, 2.0 ** min(dtype.digits, 12), 0.5)]), dtype)
+    x = held(
+        dtype.smallest * np.concatenate([np.arange(-9, 9, 0.25), np.arange(0, 2.0 ** min(dtype.digits, 12), 0.5)]),
+        dtype,
+    )
     x = np.concatenate([x, [np.nextafter(np.float32(0), np.float32(1)), 0.0, -0.0]])
     got = dtype.round(x)
     assert_same_bits(got, converted(x, dtype))

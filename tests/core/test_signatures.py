@@ -25,7 +25,10 @@ UNTOLD = {
 # Parameters in which a rule that merges overloads cannot be as each of them is, and what it does.
 APART = {
     **{(n, "other"): "torch.max(a, b) binds b to `dim`, which takes an array too" for n in ("max", "min")},
-    **{(n, "unbiased"): "None: not given, since `correction` says the same" for n in ("var", "std", "var_mean", "std_mean")},
+    **{
+        (n, "unbiased"): "None: not given, since `correction` says the same"
+        for n in ("var", "std", "var_mean", "std_mean")
+    },
     ("scatter", "value"): "torch.scatter(x, dim, index, 2.0) binds the number to `src`, which takes numbers too",
     ("Tensor.view", "dtype"): "another function of the same name: bits read as another dtype have no derivative",
 }
