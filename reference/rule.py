@@ -273,8 +273,8 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
-            second_order=second_order, structure=structure, waivers=tuple(waivers), family=fn.__module__.rsplit(".", 1)[-1],
-            signature=signature, tensors=marked or tuple(signature.parameters)[:1],
+            second_order=second_order, structure=structure, waivers=tuple(waivers),
+            family=fn.__module__.rsplit(".", 1)[-1], signature=signature, tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip
         for path in (name, *aliases):
             if path in _NAMES:

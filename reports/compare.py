@@ -90,9 +90,7 @@ def _regressions(a: Run, b: Run, both: tuple[Counts, Counts], found: dict[str, l
     if now.total < was.total:
         reasons.append(f"The total shrank from {was.total:,} to {now.total:,}.")
     hidden = sum(
-        change.after is not None and not change.after.failing
-        for change in found["changed"]
-        if _failed(change)
+        change.after is not None and not change.after.failing for change in found["changed"] if _failed(change)
     )
     if hidden:
         reasons.append(f"{plural(hidden, 'failure')} of the earlier run can no longer be seen.")

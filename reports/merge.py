@@ -72,9 +72,7 @@ def _prove_shards(runs: Sequence[Run]) -> list[Run]:
                 f"Not shards of the same run: {runs[0].path} is one of {of[1]}, {run.path} of {shard[1]}."
             )
         if shard[0] in found:
-            raise JournalError(
-                f"Shard {shard[0]}/{shard[1]} is there twice: {found[shard[0]].path} and {run.path}."
-            )
+            raise JournalError(f"Shard {shard[0]}/{shard[1]} is there twice: {found[shard[0]].path} and {run.path}.")
         found[shard[0]] = run
     n = of[1] if of else 0
     missing = [f"{i}/{n}" for i in range(1, n + 1) if i not in found]
@@ -94,9 +92,7 @@ def _prove_disjoint(runs: Sequence[Run]) -> None:
     times = Counter(id for run in runs for id in run.cells)
     doubled = [id for id, number in times.items() if number > 1]
     if doubled:
-        raise JournalError(
-            f"Not disjoint: {len(doubled):,} cells are in more than one shard: {_some(doubled)}."
-        )
+        raise JournalError(f"Not disjoint: {len(doubled):,} cells are in more than one shard: {_some(doubled)}.")
 
 
 def _prove_complete(runs: Sequence[Run]) -> None:
@@ -105,13 +101,9 @@ def _prove_complete(runs: Sequence[Run]) -> None:
     if header.select and len(ids) < header.total:
         return  # the manifest is of all cells, and says nothing about a part of them
     if len(ids) != header.total:
-        raise JournalError(
-            f"Not complete: the run has {header.total:,} cells and its shards hold {len(ids):,}."
-        )
+        raise JournalError(f"Not complete: the run has {header.total:,} cells and its shards hold {len(ids):,}.")
     if manifest(ids) != header.manifest:
-        raise JournalError(
-            f"Not complete: the {len(ids):,} cells of the shards are not those of the manifest."
-        )
+        raise JournalError(f"Not complete: the {len(ids):,} cells of the shards are not those of the manifest.")
 
 
 def _some(names: Sequence[str]) -> str:

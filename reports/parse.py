@@ -195,8 +195,7 @@ def read_footer(line: Fields) -> Footer:
         verdict=verdict,
         exit=line.need("exit", int),
         stale=tuple(
-            Stale(*(item.text(name) for name in ("pattern", "reason", "link", "why")))
-            for item in line.records("stale")
+            Stale(*(item.text(name) for name in ("pattern", "reason", "link", "why"))) for item in line.records("stale")
         ),
         profile={name: _finite(profile.need(name, float)) for name in profile.data} if profile else {},
     )

@@ -47,9 +47,7 @@ def tally(cells: Iterable[Cell], selected: int = 0, total: int = 0) -> Counts:
         applicable=selected - by["unsupported"],
         selected=selected,
         total=max(total, selected),
-        waived=sum(
-            cell.outcome == "pass" and cell.result is not None and bool(cell.result.waiver) for cell in cells
-        ),
+        waived=sum(cell.outcome == "pass" and cell.result is not None and bool(cell.result.waiver) for cell in cells),
         known=known,
         unexpected=len(failing) - known,
         by={outcome: by[outcome] for outcome in SEVERITY if by[outcome]},
@@ -139,9 +137,7 @@ def _finding(run: Run, found: Counts) -> str:
         return f"{torch} conforms{part}{known}"
     if not found.passed:
         return f"Nothing was shown about {torch}: no cell passed"
-    return (
-        f"The run is incomplete: {plural(missing, 'cell')} did not run; no unexpected deviation so far{known}"
-    )
+    return f"The run is incomplete: {plural(missing, 'cell')} did not run; no unexpected deviation so far{known}"
 
 
 def advice(run: Run) -> list[str]:
@@ -168,21 +164,13 @@ def _about_gaps(run: Run) -> list[str]:
     found = counts(run).by
     steps = []
     if found.get(NOT_RUN):
-        steps.append(
-            f"{plural(found[NOT_RUN], 'cell')} did not run: go on with `--resume {shlex.quote(run.path)}`."
-        )
+        steps.append(f"{plural(found[NOT_RUN], 'cell')} did not run: go on with `--resume {shlex.quote(run.path)}`.")
     if found.get("blocked"):
-        causes = {
-            cell.result.detail for cell in run.cells.values() if cell.result and cell.outcome == "blocked"
-        }
+        causes = {cell.result.detail for cell in run.cells.values() if cell.result and cell.outcome == "blocked"}
         cause = f" ({min(causes):.120})" if len(causes) == 1 else ""
-        steps.append(
-            f"Mend first what blocked {plural(found['blocked'], 'cell')}{cause}: nothing is known about them."
-        )
+        steps.append(f"Mend first what blocked {plural(found['blocked'], 'cell')}{cause}: nothing is known about them.")
     if found.get("not_exercised"):
-        steps.append(
-            f"{plural(found['not_exercised'], 'cell')} compared nothing: a higher `--level` may reach them."
-        )
+        steps.append(f"{plural(found['not_exercised'], 'cell')} compared nothing: a higher `--level` may reach them.")
     return steps
 
 

@@ -95,9 +95,7 @@ def _subject(name: str, cells: Sequence[Cell], told: set[str]) -> Subject:
 def known(run: Run) -> dict[Known, list[Cell]]:
     """The known deviations, by entry."""
     return {
-        entry: cells
-        for entry, cells in grouped(failures(run, known=True), lambda cell: cell.known).items()
-        if entry
+        entry: cells for entry, cells in grouped(failures(run, known=True), lambda cell: cell.known).items() if entry
     }
 
 
@@ -149,8 +147,7 @@ def families(run: Run) -> dict[str, Counts]:
 def targets(run: Run) -> dict[tuple[str, str], Counts]:
     """The counts of every device and mode."""
     return {
-        key: tally(cells)
-        for key, cells in grouped(run.cells.values(), lambda cell: (cell.device, cell.mode)).items()
+        key: tally(cells) for key, cells in grouped(run.cells.values(), lambda cell: (cell.device, cell.mode)).items()
     }
 
 

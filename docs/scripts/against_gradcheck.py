@@ -47,9 +47,7 @@ def ours(rule: Rule, call: Call) -> None:
     """What a session does for one example: a fresh oracle, three checks."""
     oracle = Oracle(call, "float64")
     for name in CHECKS:
-        REGISTRY[name].run(
-            Trial(rule, Target("cpu"), "float64", call, lambda c, d: oracle, Tally(check=name), Clock())
-        )
+        REGISTRY[name].run(Trial(rule, Target("cpu"), "float64", call, lambda c, d: oracle, Tally(check=name), Clock()))
 
 
 def times(rule: Rule, seed: int) -> tuple[float, float, float]:

@@ -28,9 +28,7 @@ ENVIRONMENT = {
     "cores": 2,
     "threads": 1,
     "setup": [],
-    "devices": [
-        {"device": "cpu", "name": "AMD EPYC 9654", "memory": 2**35, "dtypes": ["float32", "float64"]}
-    ],
+    "devices": [{"device": "cpu", "name": "AMD EPYC 9654", "memory": 2**35, "dtypes": ["float32", "float64"]}],
     "modes": ["eager"],
     "packages": {"hypothesis": "6.170.15"},
 }

@@ -126,9 +126,7 @@ def test_each_cell_is_judged_by_itself(before, after, direction):
 def test_equal_runs_have_no_changes():
     run = run_of({"tanh": "pass", "exp": "fail"})
     found = compare(run, run)
-    assert not (
-        found.worse or found.better or found.changed or found.added or found.removed or found.regressions
-    )
+    assert not (found.worse or found.better or found.changed or found.added or found.removed or found.regressions)
 
 
 def test_a_fix_does_not_make_up_for_a_break():

@@ -57,9 +57,7 @@ def test_foreign_text_cannot_command_the_terminal():
 
 
 def test_a_comparison_names_the_cells_that_changed():
-    text = comparison(
-        compare(run_of({"tanh": "pass", "exp": "fail"}), run_of({"tanh": "crash", "exp": "pass"}))
-    )
+    text = comparison(compare(run_of({"tanh": "pass", "exp": "fail"}), run_of({"tanh": "crash", "exp": "pass"})))
     assert text.splitlines()[0] == "Regression: 1 cell got worse."
     assert "Worse (1):\n  tanh::value::cpu::float32: pass -> crash" in text
     assert "Better (1):\n  exp::value::cpu::float32: fail -> pass" in text
