@@ -48,6 +48,7 @@ def prepare(out: str, setup: list[str]) -> None:
 
 
 def _import_torch(setup: list[str]) -> None:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler tells the terminal when it starts and stops
     from conformance.target import load_setup
 
     load_setup(setup)

@@ -19,7 +19,7 @@ from reference.rule import Array, Case, Rule, is_array, is_inexact, is_list, ste
 
 STEP = 1e-150
 SINGLE_STEP = 2.0**-40  # its square vanishes beside single precision, and it does not underflow there
-DIFFERENCE = 2.0**-9
+DIFFERENCE = 2.0**-10
 
 
 class Call:

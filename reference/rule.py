@@ -131,6 +131,7 @@ class Rule:
     special      how far infinities and nans follow the formula: "" not stated, "nonfinite" by value,
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
+    any_strides  torch takes inputs of any strides; False for views whose documentation asks for some
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
                  derivatives are meant along such matrices only, and the checks hold them to that
@@ -146,6 +147,7 @@ class Rule:
     analytic: bool
     special: str
     mutates: tuple[str, ...]
+    any_strides: bool
     second_order: bool
     structure: str
     waivers: tuple[Waiver, ...]
@@ -258,6 +260,7 @@ def rule(
     analytic: bool = True,
     special: str = "",
     mutates: Sequence[str] = (),
+    any_strides: bool = True,
     second_order: bool = True,
     structure: str = "",
     waivers: Sequence[Waiver] = (),
@@ -273,8 +276,9 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
-            second_order=second_order, structure=structure, waivers=tuple(waivers),
-            family=fn.__module__.rsplit(".", 1)[-1], signature=signature, tensors=marked or tuple(signature.parameters)[:1],
+            any_strides=any_strides, second_order=second_order, structure=structure, waivers=tuple(waivers),
+            family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
+            tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip
         for path in (name, *aliases):
             if path in _NAMES:

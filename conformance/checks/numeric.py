@@ -265,7 +265,12 @@ def _layout(name: str) -> None:
     run.__doc__ = (change.__doc__ or "").strip()
     levels = {"complex64": 2, "complex128": 3} if name == "conj" else ONCE
     REGISTRY[f"layout_{name}"] = Check(
-        f"layout_{name}", run, levels, applies=applies, absent="no case has a tensor that this layout changes"
+        f"layout_{name}",
+        run,
+        levels,
+        applies=applies,
+        absent="no case has a tensor that this layout changes",
+        needs=lambda rule, target: None if rule.any_strides else "the documentation asks for strides that fit",
     )
 
 

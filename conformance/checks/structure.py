@@ -50,9 +50,12 @@ def unchanged(trial: Trial) -> None:
 
 @check("repeat", ONCE, regime="large", applies=forward_once)
 def repeat(trial: Trial) -> None:
-    """The same call gives the same bits, value and gradients, at a size at which threads race."""
+    """The same call gives the same bits, value and gradients, at a size at which threads race.
+
+    Under torch.use_deterministic_algorithms, as documented: without it some ops may add up in any order.
+    """
     runs = []
-    with _threads(max(2, torch.get_num_threads())):
+    with _threads(max(2, torch.get_num_threads())), _deterministic():
         for _ in range(2):
             bound = trial.bound()
             runs.append([array(t).copy() for t in _both_passes(bound, _cotangents(trial, bound))])
@@ -197,6 +200,16 @@ def parallel(trial: Trial) -> None:
         bound = trial.bound()
         o = bound.oracle
         trial.run(forms.value_and_vjp, bound, [*wants_outputs(o), *wants_gradients(o)])
+
+
+@contextlib.contextmanager
+def _deterministic() -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 @contextlib.contextmanager

@@ -200,9 +200,7 @@ def abs_(input: Array):
 def lerp_cases(draw: Draw):
     start, end, weight = draw.shapes(3)
     number = draw.choice(0.25, 0.5, 0.75, 1.5, -1, *([0.5 + 0.5j] if draw.complex else []))
-    return Case(
-        (draw.numbers(start), draw.numbers(end), draw.choice(draw.numbers(weight, -1.0, 2.0), number))
-    )
+    return Case((draw.numbers(start), draw.numbers(end), draw.choice(draw.numbers(weight, -1.0, 2.0), number)))
 
 
 def unmatched_three(draw: Draw):

@@ -103,9 +103,7 @@ def convolve_transposed(n, input, weight, bias, stride, padding, output_padding,
     pads = tuple((p, p) for p in per_axis(padding, n))
     out = tuple(
         (i - 1) * s - 2 * p + d * (k - 1) + extra + 1
-        for i, s, (p, _), d, k, extra in zip(
-            size, stride, pads, dilation, kernel, per_axis(output_padding, n)
-        )
+        for i, s, (p, _), d, k, extra in zip(size, stride, pads, dilation, kernel, per_axis(output_padding, n))
     )
     channels = weight.shape[1] * groups
     each, taps, length = x.shape[1] // groups, math.prod(weight.shape[1:]), math.prod(size)
@@ -140,9 +138,7 @@ def grown(draw: Draw, lows, first=None):
     favoured = (draw.integer(0, max(last - 1, 0)) if first is None else first, last)
     if draw.regime == "empty":
         return [0, *(draw.integer(low, low + 2) for low in lows[1:])]
-    return [
-        draw.side(low, low + 2) if i in favoured else draw.integer(low, low + 1) for i, low in enumerate(lows)
-    ]
+    return [draw.side(low, low + 2) if i in favoured else draw.integer(low, low + 1) for i, low in enumerate(lows)]
 
 
 def conv_cases(n, transposed=False):

@@ -15,9 +15,6 @@ from reference.draw import Draw
 from reference.ops.shape import listed, moved
 from reference.rule import Array, Case, Waiver, rule
 
-# where a length has a large prime factor, kernels sum over it term by term, or by a transform of twice its size
-LONG = Waiver("lengths with large prime factors lose more digits than others", factor=4, checks=("parallel",))
-
 NORMS = (None, "backward", "ortho", "forward")
 
 
@@ -39,6 +36,44 @@ def resized(x, n, dim):
 def exponentials(x, n, dim, inverse):
     """sum_j x_j exp(-+ 2 pi i j k / n), without a scale."""
     return np.fft.ifft(x, n, dim, norm="forward") if inverse else np.fft.fft(x, n, dim)
+
+
+def lossy(lengths, inverse):
+    """The waiver for lengths with a prime factor of 17 or more, in proportion to the factor.
+
+    `lengths` gives the lengths of a transform for its arguments, `inverse` is that of `scale`.
+    """
+
+    def room(input, *args, **options):
+        sizes = lengths(input, *args, **options)
+        largest = max((p for n in sizes for p in range(2, n + 1) if n % p == 0 and _is_prime(p)), default=1)
+        if largest < 17:
+            return np.zeros(())
+        n = math.prod(sizes)
+        norm = options.get("norm", args[2] if len(args) > 2 else None)
+        return np.asarray(largest * math.sqrt(n) * scale(n, norm, inverse) * max(1.0, np.abs(input).max(initial=0.0)))
+
+    return Waiver("MKL loses digits where a length has a prime factor of 17 or more, the more the larger", room=room)
+
+
+def _is_prime(p):
+    return all(p % q for q in range(2, math.isqrt(p) + 1))
+
+
+def one_length(input, n=None, dim=-1, norm=None):
+    return [input.shape[dim] if n is None else n]
+
+
+def half_length(input, n=None, dim=-1, norm=None):
+    return [2 * (input.shape[dim] - 1) if n is None else n]
+
+
+def two_lengths(input, s=None, dim=(-2, -1), norm=None):
+    return planes(input, s, dim)[0]
+
+
+def plane_lengths(input, s=None, dim=None, norm=None):
+    return planes(input, s, dim)[0]
 
 
 def halves(n, dim, ndim):
@@ -128,7 +163,7 @@ def wrong(draw: Draw):
     ]
 
 
-@rule("fft.fft", cases=one_cases, errors=wrong, complex=True, analytic=False, waivers=[LONG])
+@rule("fft.fft", cases=one_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(one_length, False)])
 def fft(input: Array, n=None, dim=-1, norm=None):
     """y_k = sum_j x_j exp(-2 pi i j k / n), times 1/n for norm="forward", 1/sqrt(n) for "ortho".
 
@@ -137,7 +172,7 @@ def fft(input: Array, n=None, dim=-1, norm=None):
     return complex_transform(input, [input.shape[dim] if n is None else n], [dim], norm, False)
 
 
-@rule("fft.ifft", cases=one_cases, errors=wrong, complex=True, analytic=False, waivers=[LONG])
+@rule("fft.ifft", cases=one_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(one_length, True)])
 def ifft(input: Array, n=None, dim=-1, norm=None):
     """y_k = sum_j x_j exp(2 pi i j k / n), times 1/n, but 1 for norm="forward", 1/sqrt(n) for "ortho".
 
@@ -151,7 +186,7 @@ def ifft(input: Array, n=None, dim=-1, norm=None):
     cases=real_cases,
     errors=lambda draw: [*wrong(draw), (Case((draw.reals((3,)) + 1j,)), RuntimeError)],
     analytic=False,
-    waivers=[LONG],
+    waivers=[lossy(one_length, False)],
 )
 def rfft(input: Array, n=None, dim=-1, norm=None):
     """The first n // 2 + 1 coefficients of fft, which determine the others.
@@ -161,7 +196,7 @@ def rfft(input: Array, n=None, dim=-1, norm=None):
     return to_half(input, input.shape[dim] if n is None else n, dim, norm)
 
 
-@rule("fft.irfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[LONG])
+@rule("fft.irfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(half_length, False)])
 def irfft(input: Array, n=None, dim=-1, norm=None):
     """The n real points (2 (m - 1) unless given) whose half spectrum is the input: the inverse of rfft.
 
@@ -172,7 +207,7 @@ def irfft(input: Array, n=None, dim=-1, norm=None):
     return from_half(input, 2 * (input.shape[dim] - 1) if n is None else n, dim, norm, False)
 
 
-@rule("fft.hfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[LONG])
+@rule("fft.hfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(half_length, True)])
 def hfft(input: Array, n=None, dim=-1, norm=None):
     """The fft of the n points (2 (m - 1) unless given) of which the input is a half, the other its conjugate.
 
@@ -229,7 +264,9 @@ def wrong_planes(draw: Draw):
     ]
 
 
-@rule("fft.fft2", cases=two_cases, errors=wrong_planes, complex=True, analytic=False, waivers=[LONG])
+@rule(
+    "fft.fft2", cases=two_cases, errors=wrong_planes, complex=True, analytic=False, waivers=[lossy(two_lengths, False)]
+)
 def fft2(input: Array, s=None, dim=(-2, -1), norm=None):
     """fft along each dimension of `dim`, to the sizes s.
 
@@ -239,7 +276,9 @@ def fft2(input: Array, s=None, dim=(-2, -1), norm=None):
     return complex_transform(input, sizes, dims, norm, False)
 
 
-@rule("fft.ifft2", cases=two_cases, errors=wrong_planes, complex=True, analytic=False, waivers=[LONG])
+@rule(
+    "fft.ifft2", cases=two_cases, errors=wrong_planes, complex=True, analytic=False, waivers=[lossy(two_lengths, True)]
+)
 def ifft2(input: Array, s=None, dim=(-2, -1), norm=None):
     """ifft along each dimension of `dim`, to the sizes s.
 
@@ -249,7 +288,14 @@ def ifft2(input: Array, s=None, dim=(-2, -1), norm=None):
     return complex_transform(input, sizes, dims, norm, True)
 
 
-@rule("fft.fftn", cases=any_cases, errors=wrong_planes, complex=True, analytic=False, waivers=[LONG])
+@rule(
+    "fft.fftn",
+    cases=any_cases,
+    errors=wrong_planes,
+    complex=True,
+    analytic=False,
+    waivers=[lossy(plane_lengths, False)],
+)
 def fftn(input: Array, s=None, dim=None, norm=None):
     """fft along each dimension of `dim`; without it along the last len(s) dimensions, without both along all.
 
@@ -259,7 +305,14 @@ def fftn(input: Array, s=None, dim=None, norm=None):
     return complex_transform(input, sizes, dims, norm, False)
 
 
-@rule("fft.ifftn", cases=any_cases, errors=wrong_planes, complex=True, analytic=False, waivers=[LONG])
+@rule(
+    "fft.ifftn",
+    cases=any_cases,
+    errors=wrong_planes,
+    complex=True,
+    analytic=False,
+    waivers=[lossy(plane_lengths, True)],
+)
 def ifftn(input: Array, s=None, dim=None, norm=None):
     """ifft along each dimension of `dim`; without it along the last len(s) ones, without both along all.
 
@@ -269,7 +322,7 @@ def ifftn(input: Array, s=None, dim=None, norm=None):
     return complex_transform(input, sizes, dims, norm, True)
 
 
-@rule("fft.rfft2", cases=real_two_cases, errors=wrong_planes, analytic=False, waivers=[LONG])
+@rule("fft.rfft2", cases=real_two_cases, errors=wrong_planes, analytic=False, waivers=[lossy(two_lengths, False)])
 def rfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     """rfft along the last dimension of `dim`, then fft along the others.
 

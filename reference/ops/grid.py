@@ -83,10 +83,7 @@ def taps(x, size, mode, padding_mode, align_corners):
 def outer(factors):
     """The products of one factor from each axis: axis i's (N, L, k) seen as (N, L, 1, .., k, .., 1)."""
     n = len(factors)
-    seen = [
-        f.reshape(*f.shape[:2], *(f.shape[2] if i == j else 1 for j in range(n)))
-        for i, f in enumerate(factors)
-    ]
+    seen = [f.reshape(*f.shape[:2], *(f.shape[2] if i == j else 1 for j in range(n))) for i, f in enumerate(factors)]
     product = functools.reduce(operator.mul, seen)
     return product.reshape(*product.shape[:2], math.prod(product.shape[2:]))
 
@@ -144,15 +141,10 @@ def grid_sample(input: Array, grid: Array, mode="bilinear", padding_mode="zeros"
     n, (batch, channels), sizes = input.ndim - 2, input.shape[:2], input.shape[2:]
     out, length = grid.shape[1:-1], math.prod(grid.shape[1:-1])
     places = grid.reshape(batch, length, n)
-    axes = [
-        taps(places[..., n - 1 - i], size, mode, padding_mode, bool(align_corners))
-        for i, size in enumerate(sizes)
-    ]
+    axes = [taps(places[..., n - 1 - i], size, mode, padding_mode, bool(align_corners)) for i, size in enumerate(sizes)]
     at = np.zeros((batch, length, 1), np.int64)
     for size, (pixels, _, _) in zip(sizes, axes):
-        at = (at[..., None] * size + pixels[..., None, :]).reshape(
-            batch, length, at.shape[2] * pixels.shape[2]
-        )
+        at = (at[..., None] * size + pixels[..., None, :]).reshape(batch, length, at.shape[2] * pixels.shape[2])
     pixels = input.reshape(batch, channels, math.prod(sizes))
     weights = outer([w for _, w, _ in axes])
     # seen: (N, C, L, taps)
@@ -167,10 +159,7 @@ def grid_sample(input: Array, grid: Array, mode="bilinear", padding_mode="zeros"
         image = np.arange(batch * channels).reshape(batch, channels, 1, 1) * math.prod(sizes)
         np.add.at(flat, (image + at[:, None]).reshape(-1), spread.reshape(-1))
         along = (g[..., None] * seen).sum(1)  # (N, L, taps)
-        slopes = [
-            (along * outer([s if i == j else w for j, (_, w, s) in enumerate(axes)])).sum(-1)
-            for i in range(n)
-        ]
+        slopes = [(along * outer([s if i == j else w for j, (_, w, s) in enumerate(axes)])).sum(-1) for i in range(n)]
         return flat.reshape(input.shape), np.stack(slopes[::-1], -1).reshape(grid.shape)
 
     return y.reshape(batch, channels, *out), vjp
@@ -208,8 +197,7 @@ def affine_grid(theta: Array, size, align_corners=None):
     """
     sizes = [int(s) for s in size[2:]]
     lines = [
-        np.linspace(-1.0, 1.0, s) * (1.0 if align_corners else (s - 1) / s) if s > 1 else np.zeros(1)
-        for s in sizes
+        np.linspace(-1.0, 1.0, s) * (1.0 if align_corners else (s - 1) / s) if s > 1 else np.zeros(1) for s in sizes
     ]
     base = np.stack([*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(sizes)], -1)
     base = base.reshape(math.prod(sizes), len(sizes) + 1)

@@ -179,12 +179,14 @@ def distance_room(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, **opt
         (Case((draw.reals((3,)), draw.reals((3,)), draw.reals((3,))), dict(margin=0.0)), ValueError),
     ],
     waivers=[
-        Waiver("gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES),
+        Waiver(
+            "gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES
+        ),
         Waiver(
             "the second derivative of a distance d is a difference of terms of 1 / d",
             room=distance_room,
             checks=SECOND_ORDER,
-        )
+        ),
     ],
 )
 def triplet_margin_loss(anchor: Array, positive: Array, negative: Array, margin=1.0, p=2.0, eps=1e-6,

@@ -81,12 +81,7 @@ def steep(draw: Draw):
 def batch_cases(draw: Draw):
     training = draw.boolean()
     batch, channels, *sizes = grown(draw, [4, 1, *(1,) * draw.integer(0, 3)], first=1)
-    x = (
-        spread(draw, channels, batch * math.prod(sizes))
-        .reshape(channels, batch, *sizes)
-        .swapaxes(0, 1)
-        .copy()
-    )
+    x = spread(draw, channels, batch * math.prod(sizes)).reshape(channels, batch, *sizes).swapaxes(0, 1).copy()
     running = batch_statistics(draw, channels)
     if training and draw.boolean():
         running = (None, None)
@@ -107,9 +102,7 @@ def batch_errors(draw: Draw):
     cases=batch_cases,
     errors=batch_errors,
     mutates=("running_mean", "running_var"),
-    waivers=(
-        Waiver("float64 sums over a large batch have no wider accumulator", factor=8, dtypes=("float64",)),
-    ),
+    waivers=(Waiver("float64 sums over a large batch have no wider accumulator", factor=8, dtypes=("float64",)),),
 )
 def batch_norm(
     input: Array,
@@ -263,9 +256,7 @@ def layer_errors(draw: Draw):
 
 
 @rule("nn.functional.layer_norm", cases=layer_cases, errors=layer_errors, aliases=("layer_norm",))
-def layer_norm(
-    input: Array, normalized_shape, weight: Array | None = None, bias: Array | None = None, eps=1e-05
-):
+def layer_norm(input: Array, normalized_shape, weight: Array | None = None, bias: Array | None = None, eps=1e-05):
     """(x - mean) / sqrt(var + eps) * weight + bias, the statistics those of the last dimensions.
 
     input, output: (*, normalized_shape); weight, bias: normalized_shape.

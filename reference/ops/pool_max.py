@@ -102,9 +102,7 @@ def maximal(n: int) -> Callable[[Callable[..., Any]], Rule]:
 
 
 @maximal(1)
-def max_pool1d(
-    input: Array, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+def max_pool1d(input: Array, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The greatest of x[stride i + dilation k - padding] over k; of equal ones the first has the gradient.
 
     input: (N, C, L) or (C, L); output: (N, C, L') or (C, L'), with return_indices also their places.
@@ -114,9 +112,7 @@ def max_pool1d(
 
 
 @maximal(2)
-def max_pool2d(
-    input: Array, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+def max_pool2d(input: Array, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """max_pool1d over two axes; places and the order of equal ones are row-major.
 
     input: (N, C, H, W) or (C, H, W); output: (N, C, H', W') or (C, H', W').  Source: torch.nn.MaxPool2d.
@@ -125,9 +121,7 @@ def max_pool2d(
 
 
 @maximal(3)
-def max_pool3d(
-    input: Array, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+def max_pool3d(input: Array, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """max_pool1d over three axes; places and the order of equal ones are row-major.
 
     input: (N, C, D, H, W) or (C, D, H, W); output: (N, C, D', H', W').  Source: torch.nn.MaxPool3d.

@@ -35,9 +35,7 @@ def square(input: Array):
 
     input, output: (*).  Source: torch.square.
     """
-    return np.multiply(input, input, dtype=int if input.dtype.kind == "b" else None), lambda g: (
-        2.0 * g * conj(input),
-    )
+    return np.multiply(input, input, dtype=int if input.dtype.kind == "b" else None), lambda g: (2.0 * g * conj(input),)
 
 
 def root_cases(draw: Draw):

@@ -48,11 +48,7 @@ def resampling(mode, size, out, factor, align_corners, antialias):
         at = i * size // out if factor is None else np.floor(i / factor).astype(np.int64)
         return linear(out, size, i, np.minimum(at, size - 1))
     if mode == "nearest-exact":
-        at = (
-            (2 * i + 1) * size // (2 * out)
-            if factor is None
-            else np.floor((i + 0.5) / factor).astype(np.int64)
-        )
+        at = (2 * i + 1) * size // (2 * out) if factor is None else np.floor((i + 0.5) / factor).astype(np.int64)
         return linear(out, size, i, np.minimum(at, size - 1))
 
     if align_corners:
@@ -84,9 +80,7 @@ def resampling(mode, size, out, factor, align_corners, antialias):
 
 
 def interpolate_cases(draw: Draw):
-    mode = draw.choice(
-        "nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact", "lanczos"
-    )
+    mode = draw.choice("nearest", "linear", "bilinear", "bicubic", "trilinear", "area", "nearest-exact", "lanczos")
     n = SPATIAL.get(mode) or draw.integer(1, 3)
     x = draw.reals(grown(draw, [1, 1, *(1,) * n], first=0))
     options = dict(mode=mode)

@@ -78,6 +78,7 @@ def reshape(input: Array, shape, *more):
     errors=refusing((RuntimeError, (4, -1))),
     complex=True,
     special="ieee",
+    any_strides=False,
 )
 def view(self: Array, size, *more):
     """As reshape, for sizes that need no copy; with a dtype of the same width, the bits read as that dtype.

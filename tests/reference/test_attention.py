@@ -41,9 +41,7 @@ def test_a_query_that_sees_no_key_gives_zeros_and_no_gradient():
 
 
 def test_equal_scores_average_the_values():
-    assert attention(Q, K, V, scale=0.0)[0] == pytest.approx(
-        np.broadcast_to(V.mean(1, keepdims=True), (2, 3, 6))
-    )
+    assert attention(Q, K, V, scale=0.0)[0] == pytest.approx(np.broadcast_to(V.mean(1, keepdims=True), (2, 3, 6)))
     assert attention(Q[..., :0], K[..., :0], V)[0][0, 0] == pytest.approx(V[0].mean(0))
 
 

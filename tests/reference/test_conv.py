@@ -30,9 +30,7 @@ def by_definition(x, w, stride, padding, dilation, groups):
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize(
-    "stride, padding, dilation, groups", [(1, 0, 1, 1), (2, 1, 1, 2), (1, 2, 2, 1), (3, 1, 2, 2)]
-)
+@pytest.mark.parametrize("stride, padding, dilation, groups", [(1, 0, 1, 1), (2, 1, 1, 2), (1, 2, 2, 1), (3, 1, 2, 2)])
 def test_conv_is_its_definition(n, stride, padding, dilation, groups):
     x = RNG.standard_normal((2, 4, *(5, 6, 5)[:n]))
     w = RNG.standard_normal((4, 4 // groups, *(2, 3, 2)[:n]))
@@ -68,9 +66,7 @@ def test_an_input_without_a_batch_gives_an_output_without_one():
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize(
-    "stride, padding, dilation, groups", [(1, 0, 1, 1), (2, 1, 1, 2), (1, 1, 2, 1), (3, 0, 2, 2)]
-)
+@pytest.mark.parametrize("stride, padding, dilation, groups", [(1, 0, 1, 1), (2, 1, 1, 2), (1, 1, 2, 1), (3, 0, 2, 2)])
 def test_a_transposed_convolution_is_the_gradient_of_a_convolution(n, stride, padding, dilation, groups):
     x = RNG.standard_normal((2, 4, *(7, 6, 7)[:n]))
     w = RNG.standard_normal((4, 4 // groups, *(2, 3, 2)[:n]))
@@ -94,9 +90,7 @@ def test_unfold_and_a_product_are_a_convolution():
 def test_fold_of_unfold_counts_how_often_each_element_is_seen():
     x = RNG.standard_normal((1, 2, 5, 4))
     options = dict(kernel_size=3, padding=1)
-    seen = value(
-        "nn.functional.fold", value("nn.functional.unfold", np.ones_like(x), **options), (5, 4), **options
-    )
+    seen = value("nn.functional.fold", value("nn.functional.unfold", np.ones_like(x), **options), (5, 4), **options)
     again = value("nn.functional.fold", value("nn.functional.unfold", x, **options), (5, 4), **options)
     assert seen[0, 0, 0].tolist() == [4, 6, 6, 4]
     np.testing.assert_allclose(again, seen * x, rtol=1e-14)

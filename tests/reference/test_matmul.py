@@ -86,9 +86,7 @@ def test_the_special_products_are_matmul(name, shapes):
         assert q == pytest.approx(p)
 
 
-@pytest.mark.parametrize(
-    "a, b", [((2, 3), (3,)), ((3,), (3, 4)), ((5, 2, 3), (3, 4)), ((1, 2, 3), (4, 3, 2))]
-)
+@pytest.mark.parametrize("a, b", [((2, 3), (3,)), ((3,), (3, 4)), ((5, 2, 3), (3, 4)), ((1, 2, 3), (4, 3, 2))])
 def test_matmul_is_a_sum_over_the_inner_index(a, b):
     x, y = RNG.standard_normal(a), RNG.standard_normal(b)
     equation = {1: "j", 2: "ij", 3: "bij"}[len(a)] + "," + {1: "j", 2: "jk", 3: "bjk"}[len(b)]

@@ -14,9 +14,7 @@ def value(name, *args, **options):
 
 def test_batch_norm_in_training_has_mean_zero_and_variance_one_before_the_affine_map():
     x = RNG.standard_normal((5, 3, 4)) * 3 + 7
-    y = value(
-        "batch_norm", x, None, None, np.array([2.0, 1.0, 3.0]), np.array([1.0, 0.0, -1.0]), True, eps=0.0
-    )
+    y = value("batch_norm", x, None, None, np.array([2.0, 1.0, 3.0]), np.array([1.0, 0.0, -1.0]), True, eps=0.0)
     np.testing.assert_allclose(y.mean((0, 2)), [1, 0, -1], atol=1e-13)
     np.testing.assert_allclose(y.std((0, 2)), [2, 1, 3], rtol=1e-13)
 
@@ -44,9 +42,7 @@ def test_evaluation_uses_and_keeps_the_running_statistics():
 def test_one_group_per_channel_is_instance_norm_and_one_group_is_layer_norm():
     x = RNG.standard_normal((2, 3, 4, 5))
     np.testing.assert_allclose(value("group_norm", x, 3), value("instance_norm", x), rtol=1e-12, atol=1e-14)
-    np.testing.assert_allclose(
-        value("group_norm", x, 1), value("layer_norm", x, (3, 4, 5)), rtol=1e-12, atol=1e-14
-    )
+    np.testing.assert_allclose(value("group_norm", x, 1), value("layer_norm", x, (3, 4, 5)), rtol=1e-12, atol=1e-14)
 
 
 def test_layer_norm_forgets_scale_and_shift():

@@ -17,17 +17,13 @@ def value(name, *args, **options):
 
 def windows(size, kernel, stride, padding, dilation, ceil_mode):
     """For each window of one axis the places of its elements, those outside included."""
-    count = (math.ceil if ceil_mode else math.floor)(
-        (size + 2 * padding - dilation * (kernel - 1) - 1) / stride
-    ) + 1
+    count = (math.ceil if ceil_mode else math.floor)((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1
     found = [[i * stride - padding + dilation * k for k in range(kernel)] for i in range(count)]
     return [w for w in found if w[0] < size]  # one that begins in the right padding is left out
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize(
-    "kernel, stride, padding, dilation", [(2, 2, 0, 1), (3, 2, 1, 1), (2, 1, 1, 2), (3, 3, 1, 2)]
-)
+@pytest.mark.parametrize("kernel, stride, padding, dilation", [(2, 2, 0, 1), (3, 2, 1, 1), (2, 1, 1, 2), (3, 3, 1, 2)])
 @pytest.mark.parametrize("ceil_mode", [False, True])
 def test_max_pool_is_the_first_greatest_element(n, kernel, stride, padding, dilation, ceil_mode):
     x = RNG.integers(-2, 3, (2, *(7, 6, 8)[:n])) / 1.0  # with many ties

@@ -23,9 +23,7 @@ def gradient(name, *args, g=None, **kwargs):
 
 
 @pytest.mark.parametrize("dim", [0, -1, (0, 1), (-1, -2)])
-@pytest.mark.parametrize(
-    "name", ["sum", "mean", "var", "std", "amax", "amin", "logsumexp", "linalg.vector_norm"]
-)
+@pytest.mark.parametrize("name", ["sum", "mean", "var", "std", "amax", "amin", "logsumexp", "linalg.vector_norm"])
 def test_keepdim_only_changes_the_shape(name, dim):
     plain, kept = value(name, X, dim=dim), value(name, X, dim=dim, keepdim=True)
     over = [d % 2 for d in (dim if isinstance(dim, tuple) else (dim,))]
@@ -148,8 +146,7 @@ def test_running_sums_and_products_are_loops():
         assert value("cumprod", x, 0).tolist() == list(itertools.accumulate(x, lambda a, b: a * b))
         g = np.arange(1.0, 1.0 + len(x))
         want = [
-            sum(g[k] * math.prod(x[j] for j in range(k + 1) if j != i) for k in range(i, len(x)))
-            for i in range(len(x))
+            sum(g[k] * math.prod(x[j] for j in range(k + 1) if j != i) for k in range(i, len(x))) for i in range(len(x))
         ]
         assert gradient("cumprod", x, 0, g=g) == pytest.approx(want, rel=1e-15)
         assert gradient("cumsum", x, 0, g=g).tolist() == np.cumsum(g[::-1])[::-1].tolist()
@@ -162,14 +159,11 @@ def test_logarithms_of_sums_of_exponentials_neither_overflow_nor_lose_digits():
         want = [float(mpmath.log(s)) for s in sums]
         g = [1.0, -2.0, 0.5, 3.0, 1.0]
         slopes = [
-            float(mpmath.fsum(g[k] * mpmath.exp(x[i]) / sums[k] for k in range(i, len(x))))
-            for i in range(len(x))
+            float(mpmath.fsum(g[k] * mpmath.exp(x[i]) / sums[k] for k in range(i, len(x)))) for i in range(len(x))
         ]
     assert value("logcumsumexp", np.array(x), 0) == pytest.approx(want, rel=1e-15)
     assert value("logsumexp", np.array(x), 0) == pytest.approx(want[-1], rel=1e-15)
-    assert gradient("logcumsumexp", np.array(x), 0, g=np.array(g)) == pytest.approx(
-        slopes, rel=1e-12, abs=1e-300
-    )
+    assert gradient("logcumsumexp", np.array(x), 0, g=np.array(g)) == pytest.approx(slopes, rel=1e-12, abs=1e-300)
 
 
 def test_minus_infinity_is_the_logarithm_of_nothing():

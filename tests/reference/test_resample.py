@@ -17,9 +17,7 @@ def value(name, *args, **options):
 def test_linear_interpolation_is_numpy_interp_at_the_centres(size, out):
     x = RNG.standard_normal(size)
     half = np.interp((np.arange(out) + 0.5) * size / out - 0.5, np.arange(size), x)
-    np.testing.assert_allclose(
-        value("interpolate", x[None, None], out, mode="linear")[0, 0], half, rtol=1e-12
-    )
+    np.testing.assert_allclose(value("interpolate", x[None, None], out, mode="linear")[0, 0], half, rtol=1e-12)
     corner = np.interp(np.linspace(0, size - 1, out), np.arange(size), x)
     got = value("interpolate", x[None, None], out, mode="linear", align_corners=True)[0, 0]
     np.testing.assert_allclose(got, corner, rtol=1e-12, atol=1e-13)
@@ -37,9 +35,7 @@ def test_a_scale_factor_is_used_as_given_unless_it_is_recomputed():
     given = value("interpolate", x, scale_factor=1.5, mode="linear")[0, 0]
     again = value("interpolate", x, scale_factor=1.5, mode="linear", recompute_scale_factor=True)[0, 0]
     np.testing.assert_allclose(given, np.clip((np.arange(7) + 0.5) / 1.5 - 0.5, 0, 4), rtol=1e-14)
-    np.testing.assert_allclose(
-        again, np.clip((np.arange(7) + 0.5) * 5 / 7 - 0.5, 0, 4), rtol=1e-14, atol=1e-15
-    )
+    np.testing.assert_allclose(again, np.clip((np.arange(7) + 0.5) * 5 / 7 - 0.5, 0, 4), rtol=1e-14, atol=1e-15)
 
 
 def test_the_cubic_kernel_has_the_weights_of_keys_at_a_quarter():
@@ -61,14 +57,10 @@ def test_antialias_means_over_the_widened_triangle():
 
 def test_area_is_the_adaptive_mean():
     x = RNG.standard_normal((1, 2, 7, 5))
-    np.testing.assert_array_equal(
-        value("interpolate", x, (3, 4), mode="area"), value("adaptive_avg_pool2d", x, (3, 4))
-    )
+    np.testing.assert_array_equal(value("interpolate", x, (3, 4), mode="area"), value("adaptive_avg_pool2d", x, (3, 4)))
 
 
-@pytest.mark.parametrize(
-    "mode, numpys", [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")]
-)
+@pytest.mark.parametrize("mode, numpys", [("reflect", "reflect"), ("replicate", "edge"), ("circular", "wrap")])
 def test_padding_is_numpy_pad(mode, numpys):
     x = RNG.standard_normal((2, 3, 4, 5))
     want = np.pad(x, [(0, 0), (0, 0), (3, 1), (0, 4)], mode=numpys)
@@ -107,9 +99,7 @@ def test_sampling_at_the_identity_gives_the_image_back(mode, align_corners):
     x = RNG.standard_normal((2, 3, 4, 5))
     theta = np.broadcast_to(np.eye(2, 3), (2, 2, 3)).copy()
     grid = value("affine_grid", theta, x.shape, align_corners)
-    np.testing.assert_allclose(
-        value("grid_sample", x, grid, mode, "border", align_corners), x, rtol=1e-12, atol=1e-13
-    )
+    np.testing.assert_allclose(value("grid_sample", x, grid, mode, "border", align_corners), x, rtol=1e-12, atol=1e-13)
 
 
 def test_affine_grid_of_the_identity_holds_the_centres():
@@ -120,8 +110,6 @@ def test_affine_grid_of_the_identity_holds_the_centres():
 
 def test_a_clipped_place_has_no_slope():
     grid = np.array([[[[-3.0, 0.0], [0.1, 3.0]]]])
-    _, vjp = lookup("nn.functional.grid_sample")(
-        RNG.standard_normal((1, 1, 4, 4)), grid, padding_mode="border"
-    )
+    _, vjp = lookup("nn.functional.grid_sample")(RNG.standard_normal((1, 1, 4, 4)), grid, padding_mode="border")
     slopes = vjp(np.ones((1, 1, 1, 2)))[1][0, 0]
     assert slopes[0, 0] == 0.0 and slopes[1, 1] == 0.0 and slopes[1, 0] != 0.0

@@ -36,9 +36,7 @@ def test_values_and_slopes(name):
 
 def test_log_ndtr_keeps_its_digits_in_the_lower_tail():
     points = [-30.0, -8.0, -3.0, -1.0, -0.1, 0.5, 2.0]
-    assert_matches_mpmath(
-        "special.log_ndtr", lambda x: mpmath.log(mpmath.erfc(-x / mpmath.sqrt(2)) / 2), points, 64
-    )
+    assert_matches_mpmath("special.log_ndtr", lambda x: mpmath.log(mpmath.erfc(-x / mpmath.sqrt(2)) / 2), points, 64)
 
 
 @pytest.mark.parametrize("name, inverse", [("erf", "erfinv"), ("sigmoid", "logit")], ids=["erf", "sigmoid"])
