@@ -204,7 +204,8 @@ _CAPABILITY = re.compile(
     r"not implemented for|is not implemented|not yet implemented|not supported|does ?n[o']t support|unsupported"
     r"|not currently supported|only supports|support (is )?only|only tensors of floating point|not compiled with"
     r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
-    r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic|no kernel|Could not run|DynamicOutputShape"
+    r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
+    r"|no kernel|Could not run|DynamicOutputShape"
     r"|expected .* (but got|to be) .*(half|bfloat)",
     re.IGNORECASE,
 )
