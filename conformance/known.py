@@ -151,13 +151,13 @@ def pinned(entries: Sequence[Deviation], cell_ids: Iterable[str]) -> Iterator[tu
 
 
 def stale(
-    entries: Sequence[Deviation], outcomes: Mapping[str, str], cells: Mapping[str, int], level: int
+    entries: Sequence[Deviation], outcomes: Mapping[str, str], cells: Mapping[str, int], level: int, everywhere: bool
 ) -> list[dict[str, str]]:
     """The entries that no longer tell the truth: they match no cell, or every cell they match does better.
 
     `cells` are the ids of all cells of these targets, with the level of each. An entry is judged where every
     cell that it matches, up to this run's level and to the standard one at least, has an outcome: a smoke run
-    or a part of a run says nothing of it.
+    or a part of a run says nothing of it. One that matches nothing is judged in a run on every target.
     """
     targets = {cell.split("::")[2] for cell in cells}
     found = []
@@ -167,7 +167,7 @@ def stale(
         seen = [outcomes[cell] for cell in expected if cell in outcomes]
         if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or len(seen) < len(expected):
             continue
-        if (covered and not expected) or not any(map(entry.is_about, targets)):
+        if (covered and not expected) or not any(map(entry.is_about, targets)) or not (covered or everywhere):
             continue
         if not covered:
             why = "no cell matches it"

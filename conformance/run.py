@@ -244,7 +244,8 @@ def close(
     run = read(journal.path)
     found = counts(run)
     outcomes = {c.id: c.outcome for c in run.cells.values() if c.outcome is not None}
-    gone = known.stale(prepared.known, outcomes, prepared.universe, prepared.request.level)
+    everywhere = not (prepared.request.devices or prepared.request.modes)
+    gone = known.stale(prepared.known, outcomes, prepared.universe, prepared.request.level, everywhere)
     verdict = judge(found, stale=bool(gone))
     code = EXITS[verdict]
     try:

@@ -225,6 +225,8 @@ def _holds(where: str, call: Call) -> bool:
     bound.apply_defaults()
     try:
         return bool(eval(where, {"np": np, "__builtins__": _BUILTINS}, dict(bound.arguments)))
+    except NameError:
+        raise  # the entry speaks of a parameter that the rule has not
     except Exception:
         return False
 

@@ -196,7 +196,7 @@ def rfft(input: Array, n=None, dim=-1, norm=None):
     return to_half(input, input.shape[dim] if n is None else n, dim, norm)
 
 
-@rule("fft.irfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(half_length, False)])
+@rule("fft.irfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(half_length, True)])
 def irfft(input: Array, n=None, dim=-1, norm=None):
     """The n real points (2 (m - 1) unless given) whose half spectrum is the input: the inverse of rfft.
 
@@ -207,7 +207,7 @@ def irfft(input: Array, n=None, dim=-1, norm=None):
     return from_half(input, 2 * (input.shape[dim] - 1) if n is None else n, dim, norm, False)
 
 
-@rule("fft.hfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(half_length, True)])
+@rule("fft.hfft", cases=half_cases, errors=wrong, complex=True, analytic=False, waivers=[lossy(half_length, False)])
 def hfft(input: Array, n=None, dim=-1, norm=None):
     """The fft of the n points (2 (m - 1) unless given) of which the input is a half, the other its conjugate.
 

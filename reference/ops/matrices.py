@@ -138,10 +138,12 @@ def matrix_norm_cases(draw: Draw):
     x = x + 1j * draw.reals(shape, distinct=True) if draw.complex else x
     if order in ("nuc", 2, -2):
         x = apart(x, dim)
-    elif order != "fro" and draw.complex:  # the reference's derivatives are differences, which must meet no tie
+    elif order != "fro" and draw.complex:
+        # the reference's derivatives of complex cases are differences: no tie of sums, no modulus, may be near
         kept, summed = dim[::-1] if abs(order) == 1 else dim
-        sums = np.abs(x).sum(summed, keepdims=True)
-        x = x / sums * np.moveaxis(2.0 + np.arange(shape[kept]).reshape(-1, *(1,) * (x.ndim - 1)), 0, kept)
+        x = x + x / np.abs(x)
+        size = 2.0 + np.arange(shape[kept]).reshape(-1, *(1,) * (x.ndim - 1))
+        x = x / np.abs(x).mean(summed, keepdims=True) * np.moveaxis(size, 0, kept)
     dim = tuple(d - len(shape) if draw.boolean() else d for d in dim)
     options = {} if dim == (-2, -1) and draw.boolean() else dict(dim=dim)
     return Case((x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options))
