@@ -138,12 +138,15 @@ def matrix_norm_cases(draw: Draw):
     x = x + 1j * draw.reals(shape, distinct=True) if draw.complex else x
     if order in ("nuc", 2, -2):
         x = apart(x, dim)
-    elif order != "fro" and draw.complex:
-        # the reference's derivatives of complex cases are differences: no tie of sums, no modulus, may be near
+    elif order != "fro":
+        # which sum is the extreme one must not turn on a rounding; and as the reference's derivatives of complex
+        # cases are differences, no other sum and no modulus of zero may be near
         kept, summed = dim[::-1] if abs(order) == 1 else dim
         x = x + x / np.abs(x)
-        size = 2.0 + np.arange(shape[kept]).reshape(-1, *(1,) * (x.ndim - 1))
-        x = x / np.abs(x).mean(summed, keepdims=True) * np.moveaxis(size, 0, kept)
+        size = 2.0 + np.arange(shape[kept])
+        size[0], size[-1] = size[0] / 2.0, 1.5 * size[-1]
+        size = np.moveaxis(size.reshape(-1, *(1,) * (x.ndim - 1)), 0, kept)
+        x = x / np.abs(x).mean(summed, keepdims=True) * size
     dim = tuple(d - len(shape) if draw.boolean() else d for d in dim)
     options = {} if dim == (-2, -1) and draw.boolean() else dict(dim=dim)
     return Case((x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options))

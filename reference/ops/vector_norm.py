@@ -191,12 +191,12 @@ def normalize_cases(draw: Draw):
     return Case((x,), options)
 
 
-def normalize_room(power):
+def normalize_room(power, times=1.0):
     """The largest 1 / |x|^power: as many times does a derivative of that order divide by the norm."""
 
     def room(input, p=2.0, dim=1, eps=1e-12):
         size = p_norm(np.abs(input), p, axes(dim, input.ndim), True)[0]
-        return np.broadcast_to(inverse(np.where(size >= eps, size, 0.0)) ** power, input.shape)
+        return np.broadcast_to(times * inverse(np.where(size >= eps, size, 0.0)) ** power, input.shape)
 
     return room
 
@@ -210,6 +210,8 @@ PROJECTION = "the gradient is what is left of two terms when the part along x is
 ], complex=True, waivers=[
     Waiver(PROJECTION, room=normalize_room(1), checks=DERIVATIVES),
     Waiver(PROJECTION, room=normalize_room(2), checks=SECOND_ORDER),
+    # the reference takes it as a difference, whose step of 2^-9 brings as many times the rounding of the two terms
+    Waiver(PROJECTION, room=normalize_room(2, 2.0**9), checks=SECOND_ORDER, dtypes=("complex128",)),
 ])  # fmt: skip
 def normalize(input: Array, p=2.0, dim=1, eps=1e-12):
     """x / max(|x|_p, eps), with the norm over `dim`.
@@ -243,15 +245,21 @@ def cosine_cases(draw: Draw):
     return Case((x, y), options)
 
 
-def cosine_room(power):
-    """The larger 1 / max(|x|, eps)^power of the two."""
+def cosine_sizes(x1, x2, dim, eps):
+    """1 / |x| of both, 0 where |x| is below eps; and 1 / (max(|x1|, eps) max(|x2|, eps))."""
+    a, b = np.broadcast_arrays(x1, x2)
+    left, right = (p_norm(x, 2, axes(dim, a.ndim), False)[0] for x in (a, b))
+    mixed = 1.0 / (np.maximum(left, eps) * np.maximum(right, eps))
+    return *(inverse(np.where(s >= eps, s, 0.0)) for s in (left, right)), mixed
 
-    def room(x1, x2, dim=1, eps=1e-8):
-        a, b = np.broadcast_arrays(x1, x2)
-        sizes = [p_norm(x, 2, axes(dim, a.ndim), False)[0] for x in (a, b)]
-        return np.maximum(*(1.0 / np.maximum(s, eps) ** power * (s > 0) for s in sizes))
 
-    return room
+def cosine_room(x1, x2, dim=1, eps=1e-8):
+    return np.maximum(*cosine_sizes(x1, x2, dim, eps)[:2])
+
+
+def cosine_second_room(x1, x2, dim=1, eps=1e-8):
+    left, right, mixed = cosine_sizes(x1, x2, dim, eps)
+    return np.maximum(np.maximum(left, right) ** 2, mixed)
 
 
 @rule(
@@ -261,8 +269,8 @@ def cosine_room(power):
     aliases=("nn.functional.cosine_similarity",),
     method=False,
     waivers=[
-        Waiver(PROJECTION, room=cosine_room(1), checks=DERIVATIVES),
-        Waiver(PROJECTION, room=cosine_room(2), checks=SECOND_ORDER),
+        Waiver(PROJECTION, room=cosine_room, checks=DERIVATIVES),
+        Waiver(PROJECTION, room=cosine_second_room, checks=SECOND_ORDER),
     ],
 )
 def cosine_similarity(x1: Array, x2: Array, dim=1, eps=1e-8):
