@@ -277,7 +277,8 @@ def minors(A):
     The condition counts up to 100: matrices that are nearer to singular than that are cases by themselves.
     """
     values = np.linalg.svd(A, compute_uv=False)
-    condition = np.minimum(values[..., :1] / np.maximum(values[..., -1:], 1e-300), 100.0)
+    last = values[..., -1:]
+    condition = np.where(last > 0, np.minimum(values[..., :1] / np.where(last > 0, last, 1.0), 100.0), 100.0)
     return values[..., :-1].prod(-1) * condition.max(-1, initial=1.0)
 
 
