@@ -99,10 +99,10 @@ class Bound:
         self.function = spelling.function
         self.places, self.ys = oracle.xs, oracle.ys
         self.layout: Any = None  # how the tensors are held, where that is not contiguous
-        self.tensors = tensors or [tensor(a, oracle.dtype, device) for a in oracle.arrays]
-        case = oracle.call.replaced([_Slot(i) for i in range(len(oracle.arrays))])
-        self._args = [_prepare(a, oracle.dtype, device) for a in case.args]
-        self._kwargs = {k: _prepare(v, oracle.dtype, device) for k, v in case.kwargs.items()}
+        held = _held(oracle, device)
+        # copies: what torch writes into one call's tensors must not reach the next call
+        self.tensors = tensors or [t.clone() for t in held.tensors]
+        self._args, self._kwargs = held.args, held.kwargs
 
     @property
     def xs(self) -> list[torch.Tensor]:
@@ -145,6 +145,28 @@ class Bound:
         names: dict[str, Any] = {"torch": torch, **{f"t{i}": t for i, t in enumerate(self.tensors)}}
         exec(self.spelling.preamble + "\n" + self.source(), names)
         return names["f"]
+
+
+@dataclasses.dataclass
+class _Held:
+    """An oracle's call on a device: its tensors, and its arguments with slots in their places."""
+
+    tensors: list[torch.Tensor]
+    args: list[Any]
+    kwargs: dict[str, Any]
+
+
+def _held(oracle: Oracle, device: torch.device) -> _Held:
+    """Made once for each oracle, since every check of a case starts from it."""
+    made: _Held | None = oracle.kept.get(device)
+    if made is None:
+        case = oracle.call.replaced([_Slot(i) for i in range(len(oracle.arrays))])
+        made = oracle.kept[device] = _Held(
+            [tensor(a, oracle.dtype, device) for a in oracle.arrays],
+            [_prepare(a, oracle.dtype, device) for a in case.args],
+            {k: _prepare(v, oracle.dtype, device) for k, v in case.kwargs.items()},
+        )
+    return made
 
 
 class _Slot:

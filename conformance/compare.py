@@ -59,6 +59,8 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
     if dtype is None:  # integers and bools
         _refuse(what, got, want, got != want, np.abs(got * 1.0 - want * 1.0), np.zeros(want.shape))
         return
+    if not signed_zero and (got == want).all():  # two comparisons in three end here
+        return
     with np.errstate(all="ignore"):
         error = _error(got, want, dtype.largest)
         if not signed_zero and not error.any():

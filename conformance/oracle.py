@@ -36,6 +36,7 @@ class Oracle:
             self.outs, self._pull = call.run(self.arrays)
         self.reads_output: bool = self._pull.reads_output  # type: ignore[attr-defined]
         self._moves: dict[int, tuple[list[Any], list[Any]]] = {}
+        self.kept: dict[Any, Any] = {}  # what torch was given of this call, by device
         self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o)]
         self.cotangents = [self._direction(o) for o in self.outs]
         with np.errstate(all="ignore"):
