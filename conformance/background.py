@@ -22,7 +22,9 @@ class Background:
     def __init__(self, prepared: Prepared, done: dict[str, str]):
         self._journal = Journal(prepared.request.out / NAME)
         self._plan = plan_for(prepared, self._journal)
-        self._watch = Watch(Tail(self._journal.path, self._journal.path.stat().st_size), lambda cell, outcome: None)
+        self._watch = Watch(
+            Tail(self._journal.path, self._journal.path.stat().st_size), lambda cell, outcome, known: None
+        )
         self._watch.outcomes.update(done)
         self._todo = units(c for c in prepared.cells if c.id not in done)
         self.stages: Counter[str] = Counter()

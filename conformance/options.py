@@ -48,6 +48,8 @@ def add(option: Callable[..., Any]) -> None:
         default=os.cpu_count() or 1,
         help="worker processes (default: one for each core)",
     )
+    option("--budget", type=_seconds, default=60.0, metavar="MINUTES",
+           help="level 4 goes on with fresh seeds for so long (default: 60; under pytest one round)")  # fmt: skip
     option("--cell-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="most for one cell (default: 60)")
 
 
@@ -73,7 +75,7 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length of time")
     return seconds
 
 
@@ -94,5 +96,5 @@ def request(options: Any) -> Request:
         out=Path(options.out), devices=tuple(options.device), modes=tuple(options.mode), setup=tuple(options.setup),
         level=options.level, select=tuple(options.select), known=known_files(options.known), shard=options.shard,
         resume=options.resume, seed=options.seed, workers=options.workers, timeout=options.cell_timeout,
-        command=tuple(sys.argv),
+        budget=60 * options.budget, command=tuple(sys.argv),
     )  # fmt: skip

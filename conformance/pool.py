@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import multiprocessing
 import os
 import signal
@@ -28,8 +29,14 @@ from conformance.cells import BASE, Cell, Unit
 from conformance.journal import Journal, Tail
 
 POLL = 0.05
+# Told of each cell that finished: its id, its outcome, and whether a known deviation explains it.
+Told = Callable[[str, str, bool], None]
 # A worker that dies before it has begun any cell of a unit gets this many more chances.
 PATIENCE = 2
+
+
+class TimeUp(Exception):
+    """The time that the plan gives is over; what had finished is in the journal."""
 
 
 class WorkersError(Exception):
@@ -49,6 +56,7 @@ class Plan:
     timeout: float
     pinned: dict[str, list[tuple[str, str, str]]]  # by unit
     stop: threading.Event = dataclasses.field(default_factory=threading.Event)  # set from outside: end now
+    until: float = math.inf  # on the monotonic clock: end then
 
 
 @dataclasses.dataclass
@@ -61,7 +69,7 @@ class _Job:
 class Watch:
     """What the journal has said so far: which cells ended how, and which one each unit is in."""
 
-    def __init__(self, tail: Tail, told: Callable[[str, str], None]):
+    def __init__(self, tail: Tail, told: Told):
         self._tail, self._told = tail, told
         self.outcomes: dict[str, str] = {}
         self.active: dict[str, tuple[str, float]] = {}  # unit -> (cell, since when)
@@ -76,7 +84,7 @@ class Watch:
                 self.outcomes[cell] = line["outcome"]
                 if self.active.get(_unit_of(cell), ("", 0))[0] == cell:
                     del self.active[_unit_of(cell)]
-                self._told(cell, line["outcome"])
+                self._told(cell, line["outcome"], line["known"] is not None)
             elif line.get("event") == "note":
                 self.notes.append(line["text"])
 
@@ -89,7 +97,7 @@ def _unit_of(cell_id: str) -> str:
 def run_units(units: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
     """Run every unit to the end, whatever happens to the workers: the plumbing of the targets first.
 
-    Where that fails, every other cell of the target is blocked. Returns seconds by stage. Raises WorkersError.
+    Where that fails, every other cell of the target is blocked. Returns seconds by stage. Raises WorkersError, TimeUp.
     """
     stages: Counter[str] = Counter()
     base = [u for u in units if u.cells[0].kind == "base"]
@@ -132,6 +140,8 @@ def _work_off(pool: ProcessPool, units: Sequence[Unit], plan: Plan, watch: Watch
     while jobs:
         if plan.stop.is_set():
             raise KeyboardInterrupt
+        if time.monotonic() > plan.until:
+            raise TimeUp
         watch.look()
         jobs = [kept for job in jobs if (kept := _step(pool, job, plan, watch, stages))]
         time.sleep(POLL)

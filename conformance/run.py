@@ -10,14 +10,15 @@ import sys
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from conformance import blame, confirm, known, probe
 from conformance.cells import Cell, cell_from, in_shard, manifest_hash, units
 from conformance.journal import NAME, SCHEMA, Journal, JournalWriteError, Tail
-from conformance.pool import Plan, Watch, WorkersError, run_units
+from conformance.pool import Plan, Told, Watch, WorkersError, run_units
+from conformance.soak import SOAK, soak
 from reports.html import write_report
 from reports.journal import JournalError, Run, counts, read
 from reports.verdict import EXITS, judge
@@ -44,6 +45,7 @@ class Request:
     seed: int = 0
     workers: int = os.cpu_count() or 1
     timeout: float = 60.0
+    budget: float = 3600.0  # seconds that level 4 takes at least
     command: tuple[str, ...] = ()
     only: frozenset[str] | None = None  # units, where pytest has chosen
 
@@ -161,11 +163,13 @@ def _resumed(prepared: Prepared, path: Path) -> dict[str, str]:
     return {cell.id: cell.outcome for cell in run.cells.values() if cell.outcome is not None}
 
 
-def execute(prepared: Prepared, progress: Callable[[str, str], None], begun: float) -> int:
+def execute(prepared: Prepared, progress: Told, begun: float) -> int:
     """Run what is selected and write journal and report. Returns the exit code.
 
-    `progress` is told of every cell and its outcome; `begun` is when the command started.
+    `progress` is told of every cell and its outcome; `begun` is when the command started. At level 4 the cells
+    that pass are run again on fresh seeds until the budget is spent.
     """
+    request = prepared.request
     journal, done = begin(prepared)
     left = [c for c in prepared.cells if c.id not in done]
     watch = Watch(Tail(journal.path, journal.path.stat().st_size), progress)
@@ -174,6 +178,8 @@ def execute(prepared: Prepared, progress: Callable[[str, str], None], begun: flo
     interrupted, stages, stopped = False, Counter[str](), ""
     try:
         stages = run_units(units(left), plan, watch)
+        if request.level >= SOAK:
+            stages += soak(prepared.cells, plan, begun + request.budget)
         explain(prepared, plan)
     except KeyboardInterrupt:
         interrupted = True

@@ -25,6 +25,7 @@ from reports.records import (
     JournalError,
     Result,
     Run,
+    together,
 )
 from reports.verdict import Counts, advice, counts, exit_code, percent, sentence, verdict
 
@@ -142,7 +143,9 @@ class _Reading:
         elif event == "start":
             self.started.add(line.need("cell", str))
         elif event == "finish":
-            self.results[line.need("cell", str)] = (line.where, read_result(line))
+            id, result = line.need("cell", str), read_result(line)
+            before = self.results.get(id)
+            self.results[id] = (line.where, together(before[1], result) if before else result)
         elif event == "note":
             self.notes.append(line.need("text", str))
         elif event == "resume":

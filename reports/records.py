@@ -145,6 +145,26 @@ class Result:
     failure: Failure | None
 
 
+def together(first: Result, second: Result) -> Result:
+    """What two finishes of one cell say: two passes on different seeds (a soak) add up, else the last one counts."""
+    if not first.outcome == second.outcome == "pass" or first.seed == second.seed:
+        return second
+    return dataclasses.replace(
+        second,
+        examples=first.examples + second.examples,
+        elements=first.elements + second.elements,
+        seconds=first.seconds + second.seconds,
+        ratio=_larger(first.ratio, second.ratio),
+        ulp=_larger(first.ulp, second.ulp),
+        waiver=first.waiver or second.waiver,
+        seed=first.seed,
+    )
+
+
+def _larger(a: float | None, b: float | None) -> float | None:
+    return b if a is None else a if b is None else max(a, b)
+
+
 @dataclasses.dataclass(frozen=True)
 class Cell:
     """One cell that the run should bring. ``started`` without a ``result``: the run ended in it."""
