@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -71,8 +72,9 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--journal", type=Path, default=options.OUT)
     made.add_argument("--print", action="store_true", help="print the script, do not run it")
 
-    made = command("list", list_cells, "the cells of this machine")
+    made = command("list", list_cells, "the cells of this machine, or what is covered of torch's functions")
     made.add_argument("--json", action="store_true", help="as a JSON array")
+    made.add_argument("--coverage", action="store_true", help="torch's public functions: covered / total, and the rest")
     options.add(made.add_argument)
 
     made = command("merge", merge_runs, "one journal from the shards of a run")
@@ -145,8 +147,22 @@ def repro(chosen: argparse.Namespace) -> int:
 
 
 def list_cells(chosen: argparse.Namespace) -> int:
+    if chosen.coverage:
+        return list_coverage(chosen.json)
     cells = prepare(options.request(chosen)).cells
     print(shown_json(cells) if chosen.json else "\n".join(c.id for c in cells))
+    return 0
+
+
+def list_coverage(as_json: bool) -> int:
+    probe.ask([], ["cpu"], ["eager"])  # a torch that is missing or broken is named here
+    from conformance import coverage, inventory
+
+    try:
+        found = coverage.rows(inventory.ask(), coverage.omissions())
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        raise IncompleteError(str(error)) from error
+    print(json.dumps([r.record() for r in found], indent=1) if as_json else "\n".join(coverage.table(found)))
     return 0
 
 

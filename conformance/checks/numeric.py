@@ -346,18 +346,22 @@ def spellings(rule: Rule) -> list[Spelling]:
     return [spelled(rule, p) for p in paths if resolve(p) is not None]
 
 
-def in_place(rule: Rule) -> Spelling | None:
-    """The in-place method, applied to a copy of the first argument, which it must return."""
-    method = f"Tensor.{rule.name.rsplit('.', 1)[-1]}_"
-    if not rule.method or "." in rule.name.removeprefix("nn.functional.") or resolve(method) is None:
-        return None
-    return Spelling(
-        "inplace",
-        "def inplace(x, *args, **kwargs):\n    y = x.clone()\n    version = y._version\n"
-        f"    out = torch.{method}(y, *args, **kwargs)\n"
-        "    assert out is y and y._version > version, 'the in-place method did not change its own tensor'\n"
-        "    return out",
-    )
+def in_place(rule: Rule) -> dict[str, Spelling]:
+    """The in-place methods by name, each applied to a copy of the first argument, which it must return."""
+    if not rule.method:
+        return {}
+    plain = [n for n in (rule.name.removeprefix("nn.functional."), *rule.aliases) if "." not in n]
+    methods = {n: f"Tensor.{n}_" for n in plain if resolve(f"Tensor.{n}_") is not None}
+    return {
+        n: Spelling(
+            "inplace",
+            "def inplace(x, *args, **kwargs):\n    y = x.clone()\n    version = y._version\n"
+            f"    out = torch.{method}(y, *args, **kwargs)\n"
+            "    assert out is y and y._version > version, 'the in-place method did not change its own tensor'\n"
+            "    return out",
+        )
+        for n, method in methods.items()
+    }
 
 
 def _spellings(trial: Trial) -> None:
@@ -371,12 +375,11 @@ def _spellings(trial: Trial) -> None:
 
 
 def _inplace(trial: Trial) -> None:
-    """The in-place method: values, gradients, and the version counter."""
-    spelling = in_place(trial.rule)
-    assert spelling is not None
-    bound = trial.bound(spelling)
-    o = bound.oracle
-    trial.run(forms.value_and_vjp, bound, [*wants_outputs(o), *wants_gradients(o)])
+    """The in-place method and its aliases: values, gradients, and the version counter."""
+    for spelling in in_place(trial.rule).values():
+        bound = trial.bound(spelling)
+        o = bound.oracle
+        trial.run(forms.value_and_vjp, bound, [*wants_outputs(o), *wants_gradients(o)])
 
 
 def _starts_with_a_tensor(trial: Trial) -> bool:
