@@ -145,6 +145,8 @@ class Draw:
             x = np.clip(rng.choice([-1.0, 1.0], shape) * 2.0 ** rng.uniform(-8, 2, shape), low, high)
         else:
             x = rng.uniform(low, high, shape)
+        if self.regime == "large" and low < 0 < high and self.boolean():
+            x = np.abs(x)  # terms that do not cancel: a sum that is kept in too few digits stops growing
         for point in avoid:
             x = _keep_away(x, point, low, high)
         return np.asarray(x, dtype=np.float64)

@@ -153,14 +153,18 @@ def vmap_vjp(f, xs, gs, vs, us):
 
 
 def checkpoint(f, xs, gs, vs, us):
+    from torch.utils.checkpoint import checkpoint as recomputed  # older releases do not import it by themselves
+
     xs = leaves(xs)
-    outs = torch.utils.checkpoint.checkpoint(f, *xs, use_reentrant=False)
+    outs = recomputed(f, *xs, use_reentrant=False)
     return list(torch.autograd.grad(outs, xs, gs))
 
 
 def checkpoint_reentrant(f, xs, gs, vs, us):
+    from torch.utils.checkpoint import checkpoint as recomputed
+
     xs = leaves(xs)
-    torch.autograd.backward(torch.utils.checkpoint.checkpoint(f, *xs, use_reentrant=True), gs)
+    torch.autograd.backward(recomputed(f, *xs, use_reentrant=True), gs)
     return [x.grad for x in xs]
 
 
