@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ class Tally:
     ratio: float = 0.0
     ulp: float = 0.0
     waiver: str | None = None
+    farthest: str = ""  # the element with the largest error in ulp
 
 
 def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally, signed_zero: bool = False) -> None:
@@ -68,7 +70,7 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
         if signed_zero:
             zero = (got == 0) & (want == 0)
             error = np.where(zero & (np.signbit(got.real) != np.signbit(want.real)), np.inf, error)
-        _ulps(error, want, dtype.eps, tally)
+        _ulps(what, error, got, want, dtype.eps, tally)
         for count in STAGES:
             allowed = quantity.allowed(i, count)
             ratio = error / allowed  # allowed is never 0: it has a subnormal number at least
@@ -118,12 +120,16 @@ def _error(got: np.ndarray, want: np.ndarray, largest: float) -> np.ndarray:
     return np.where(np.isnan(error), np.inf, error)
 
 
-def _ulps(error: np.ndarray, want: np.ndarray, eps: float, tally: Tally) -> None:
+def _ulps(what: str, error: np.ndarray, got: np.ndarray, want: np.ndarray, eps: float, tally: Tally) -> None:
     size = np.abs(want)
     exponent = np.frexp(size)[1] - 1
     ulps = error / np.ldexp(eps, exponent)
     usable = (size > 0) & np.isfinite(size) & np.isfinite(ulps)
-    tally.ulp = max(tally.ulp, float(ulps.max(initial=0.0, where=usable)))
+    largest = float(ulps.max(initial=0.0, where=usable))
+    if largest > tally.ulp:
+        index = np.unravel_index(int(np.argmax(np.where(usable, ulps, -1.0))), want.shape)
+        tally.ulp = largest
+        tally.farthest = f"{what}{_place(index)}: got {_text(got[index])}, want {_text(want[index])}"
 
 
 def _refuse(
@@ -139,12 +145,15 @@ def _refuse(
         what, [int(n) for n in index], _text(got[index]), _text(want[index]),
         _text(error[index]), _text(allowed[index]), count, int(wrong.size),
     )  # fmt: skip
-    place = f"[{', '.join(map(str, worst.index))}]" if worst.index else ""
     raise Mismatch(
-        f"{what}{place}: got {worst.got}, want {worst.want}, error {worst.error}, allowed {worst.allowed}"
+        f"{what}{_place(worst.index)}: got {worst.got}, want {worst.want}, error {worst.error}, allowed {worst.allowed}"
         f" ({count} of {worst.size} elements wrong)",
         worst,
     )
+
+
+def _place(index: Sequence[Any]) -> str:
+    return f"[{', '.join(str(int(i)) for i in index)}]" if len(index) else ""
 
 
 def _text(number: Any) -> str:

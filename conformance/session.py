@@ -26,6 +26,8 @@ from reference.derive import Call
 # Cases for each cell by level: (typical, any other regime, the regime "large").
 EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (30, 6, 1), 4: (30, 6, 1)}
 SHRINK_SECONDS = 1.5
+# Characters of a case that the atlas of errors shows.
+CASE_TEXT = 240
 # Missing here, a value or a gradient is a deviation; elsewhere it is a capability.
 CORE = {(check, dtype) for check in ("value", "vjp") for dtype in ("float32", "float64")}
 
@@ -55,6 +57,7 @@ class Result:
     seed: int = 0
     detail: str = ""
     waiver: str | None = None
+    farthest: str = ""  # of a pass: the element with the largest error in ulp, and the case that it is of
     failure: dict[str, Any] | None = None
     pinned_alone: bool = False  # only pinned cases of known deviations failed
 
@@ -91,7 +94,10 @@ class OpSession:
         for index, (call, known) in enumerate([*first, *cases, *last]):
             # what a check draws by the index must not change for a pinned case
             trial = self._trial(cell, call, Tally(check=check.name) if known else tally, 0 if known else index)
+            before = tally.farthest
             error = self._try(check, trial, seen)
+            if tally.farthest != before:
+                tally.farthest += f" in {literal.write(call.case)}"[:CASE_TEXT]
             if error is not None:
                 return self._failed(cell, check, trial, error, seen.examples, pinned=known)
         if not tally.comparisons:
@@ -100,7 +106,7 @@ class OpSession:
             return Result("unsupported", seen.examples, detail=seen.missing or check.absent)
         return Result(
             "pass", seen.examples, tally.elements, seen.device or self.target.device, tally.ratio, tally.ulp,
-            waiver=tally.waiver,
+            waiver=tally.waiver, farthest=tally.farthest,
         )  # fmt: skip
 
     def _try(self, check: Check, trial: Trial, seen: _Seen) -> Exception | None:

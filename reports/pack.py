@@ -53,6 +53,7 @@ class _Packing:
         self.details = Table("")
         self.room = _DETAILS
         self.anchors: dict[int, str] = {}
+        self.farthest: dict[tuple[float | None, ...], tuple[float, int, str]] = {}
         self.columns: dict[str, list[float | None]] = defaultdict(list)
 
     def add(self, cell: Cell, anchor: str | None) -> None:
@@ -74,10 +75,19 @@ class _Packing:
             "seconds": _short(result.seconds) if result else None,
             "detail": self._detail(cell),
         }
+        self._atlas(cell, row, len(self.columns["id"]))
         if anchor:
             self.anchors[len(self.columns["id"])] = anchor
         for name, value in row.items():
             self.columns[name].append(value)
+
+    def _atlas(self, cell: Cell, row: Mapping[str, float | None], number: int) -> None:
+        """The cell with the largest error of a subject in a dtype on a target is the one that the atlas shows."""
+        if cell.result is None or cell.outcome != "pass" or not cell.result.ulp:
+            return
+        key = (row["subject"], row["target"], row["dtype"])
+        if cell.result.ulp > self.farthest.get(key, (0.0,))[0]:
+            self.farthest[key] = (cell.result.ulp, number, cell.result.farthest)
 
     def _detail(self, cell: Cell) -> int:
         if cell.result is None:
@@ -104,6 +114,7 @@ class _Packing:
             "endings": self.endings.values,
             "details": self.details.values,
             "anchors": self.anchors,
+            "farthest": [[number, text] for _, number, text in self.farthest.values()],
             "columns": self.columns,
         }
 

@@ -159,6 +159,7 @@ def read_result(line: Fields) -> Result:
         waiver=line.find("waiver", str),
         known=Known(known.text("reason"), known.text("link")) if known else None,
         failure=_failure(failure) if failure else None,
+        farthest=line.text("farthest"),
     )
 
 

@@ -143,14 +143,17 @@ class Result:
     waiver: str | None
     known: Known | None
     failure: Failure | None
+    farthest: str = ""
 
 
 def together(first: Result, second: Result) -> Result:
     """What two finishes of one cell say: two passes on different seeds (a soak) add up, else the last one counts."""
     if not first.outcome == second.outcome == "pass" or first.seed == second.seed:
         return second
+    farther = first if (first.ulp or 0.0) > (second.ulp or 0.0) else second
     return dataclasses.replace(
         second,
+        farthest=farther.farthest,
         examples=first.examples + second.examples,
         elements=first.elements + second.elements,
         seconds=first.seconds + second.seconds,

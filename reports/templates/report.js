@@ -162,26 +162,24 @@
   }
 
   function accuracyTool() {
-    const host = byId("accuracy-tool"), dtypes = named(data.dtypes).map(([n]) => n);
-    const worst = data.targets.map(() => new Map());
-    for (let i = 0; i < size; i += 1) {
-      if (col.ulp[i] === null) continue;
-      const at = worst[col.target[i]], s = col.subject[i];
-      if (!at.has(s)) at.set(s, {});
-      const row = at.get(s), d = col.dtype[i];
-      if (row[d] === undefined || real(col.ulp[i]) > real(row[d])) row[d] = col.ulp[i];
-    }
-    const used = dtypes.filter((d) => worst.some((at) => [...at.values()].some((row) => row[d] !== undefined)));
-    const [label, select] = choose("Device and mode", "accuracy-target", data.targets.map((_, t) => [t, target(t)]));
-    host.append(make("p", { class: "controls" }, label));
-    const at = (s) => worst[Number(select.value)].get(s) || {};
+    const host = byId("accuracy-tool"), place = new Map(data.farthest);
+    const [label, select] = choose("Device and mode", "accuracy-target", [["", "all"], ...data.targets.map((_, t) => [t, target(t)])]);
+    const [dtypeLabel, dtype] = choose("dtype", "accuracy-dtype", [["", "all"], ...named(data.dtypes)]);
+    host.append(make("p", { class: "controls" }, label, dtypeLabel));
     const show = pager(host, "Largest error in ulp", [
-      { label: "Subject", text: (s) => data.subjects[s][0], show: (s) => make("code", {}, data.subjects[s][0]) },
-      ...used.map((d) => ({ label: data.dtypes[d] || "no dtype", value: (s) => real(at(s)[d]), show: (s) => number(at(s)[d]) })),
-    ], used.length ? [1, -1] : null, "Nothing was measured.");
-    const apply = () => show([...worst[Number(select.value)].keys()]);
+      { label: "Subject", text: subject, show: (i) => make("code", {}, subject(i)) },
+      { label: "dtype", text: (i) => data.dtypes[col.dtype[i]], show: (i) => data.dtypes[col.dtype[i]] },
+      { label: "ulp", value: (i) => real(col.ulp[i]), show: (i) => number(col.ulp[i]) },
+      { label: "Error / allowed", value: (i) => real(col.ratio[i]), show: (i) => number(col.ratio[i]) },
+      { label: "Check", text: (i) => data.checks[col.check[i]], show: (i) => data.checks[col.check[i]] },
+      { label: "Target", text: (i) => target(col.target[i]), show: (i) => target(col.target[i]) },
+      { label: "Where", text: (i) => place.get(i), show: (i) => make("small", {}, place.get(i)) },
+    ], [2, -1], "Nothing was measured, or everything is exact.");
+    const apply = () => show([...place.keys()].filter((i) =>
+      (select.value === "" || col.target[i] === Number(select.value)) && (dtype.value === "" || col.dtype[i] === Number(dtype.value))));
     select.addEventListener("change", apply);
-    if (data.targets.length) apply();
+    dtype.addEventListener("change", apply);
+    apply();
   }
 
   function matrixTool(search) {
