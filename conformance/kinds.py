@@ -11,6 +11,7 @@ from conformance.cells import Cell
 from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
+from conformance.laws import LawSession, law_cells
 from conformance.programs import ProgramSession, program_cells
 from conformance.session import OpSession, Options, Result
 from conformance.target import Target
@@ -45,6 +46,7 @@ def op_cells(target: Target) -> Iterator[Cell]:
 KINDS: dict[str, Kind] = {
     "base": Kind(base_cells, BaseSession),
     "op": Kind(op_cells, OpSession),
+    "law": Kind(law_cells, LawSession),
     "program": Kind(program_cells, ProgramSession),
 }
 

@@ -7,6 +7,7 @@
     device = "cpu"                                    # a pattern of devices; optional
     case = "f(array([[1.0, 0.0], [0.0, 1.0]]))"       # tried in the cells it covers; optional
     where = "dim == ()"                               # which cases deviate; optional, with a case
+    when = "sometimes"                                # a rare event: that it does not show says nothing; optional
     reason = "the JVP takes the LU factors as constants"
     link = "https://github.com/pytorch/pytorch/issues/196696"
 
@@ -40,7 +41,7 @@ else:
 
 STANDARD = 2  # the level at which entries are judged
 SHIPPED = Path(__file__).parent / "known"
-FIELDS = {"id", "outcome", "torch", "device", "mode", "case", "where", "reason", "link"}
+FIELDS = {"id", "outcome", "torch", "device", "mode", "case", "where", "when", "reason", "link"}
 
 
 class KnownFileError(Exception):
@@ -59,6 +60,7 @@ class Deviation:
     where: str | None = None
     versions: str = ""
     device: str = "*"
+    rare: bool = False
 
     @functools.cached_property
     def _match(self) -> Callable[[str], object]:
@@ -116,6 +118,8 @@ def _entry(path: Path, number: int, entry: Any) -> Deviation:
         raise KnownFileError(f"{where}: every field is a string (id may be a list of them)")
     if entry["outcome"] not in OUTCOMES or SEVERITY[entry["outcome"]] < SEVERITY["fail"]:
         raise KnownFileError(f"{where}: outcome must be one of fail, error, timeout, crash")
+    if entry.get("when", "sometimes") != "sometimes":
+        raise KnownFileError(f"{where}: when can be 'sometimes' alone")
     if "where" in entry and "case" not in entry:
         raise KnownFileError(f"{where}: where needs a case that shows the deviation")
     try:
@@ -127,6 +131,7 @@ def _entry(path: Path, number: int, entry: Any) -> Deviation:
     return Deviation(
         tuple(ids), entry["outcome"], entry["reason"], entry.get("link", ""),
         entry.get("case"), entry.get("where"), entry.get("torch", ""), entry.get("device", "*"),
+        "when" in entry,
     )  # fmt: skip
 
 
@@ -166,6 +171,8 @@ def stale(
         expected = [cell for cell in covered if cells[cell] <= max(level, STANDARD)]
         seen = [outcomes[cell] for cell in expected if cell in outcomes]
         if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or len(seen) < len(expected):
+            continue
+        if entry.rare and covered:
             continue
         if (covered and not expected) or not any(map(entry.is_about, targets)) or not (covered or everywhere):
             continue

@@ -81,6 +81,10 @@ class _Lines:
             return
         self._last = now
         left = (now - self._began) / self._done * max(0, self._total - self._done)
-        print(
-            f"{self._done} of {self._total} cells, {self._found}, about {left:.0f} s left", file=sys.stderr, flush=True
-        )
+        say(f"{self._done} of {self._total} cells, {self._found}, about {left:.0f} s left")
+
+
+def say(text: str) -> None:
+    """Print on standard error; a reader who has gone must not end a run."""
+    with contextlib.suppress(OSError):
+        print(text, file=sys.stderr, flush=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from conformance.cells import BASE, Cell, units
 from conformance.journal import Tail
 from conformance.pool import Plan, TimeUp, Watch, run_units
+from conformance.progress import FAILING, say
 from reports.journal import read
 
 SOAK = 4  # the level
@@ -31,7 +31,7 @@ def soak(cells: Sequence[Cell], plan: Plan, until: float) -> Counter[str]:
             break
         last += 1
         again.sort(key=lambda cell: cell.mode != "eager")
-        _say(
+        say(
             f"round {last - first + 1}: {len(again)} cells, seed {last}, {(until - time.monotonic()) / 60:.0f} min left"
         )
         round_ = dataclasses.replace(plan, options={**plan.options, "seed": last}, until=until)
@@ -45,9 +45,5 @@ def soak(cells: Sequence[Cell], plan: Plan, until: float) -> Counter[str]:
 
 
 def _say_failures(cell: str, outcome: str, known: bool) -> None:
-    if outcome in ("fail", "error", "crash", "timeout") and not known:
-        _say(f"{cell}: {outcome}")
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if outcome in FAILING and not known:
+        say(f"{cell}: {outcome}")

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from conformance import laws
 from conformance.checks import REGISTRY
 from conformance.cli import main
 from conformance.faults import FAULTS, floor
 from conformance.faults.runner import BYSTANDERS, RED, find, judge, run_subject
-from reference import rules
+from conformance.kinds import all_cells
+from conformance.target import Target
 
 # One for each way to plant: a kernel, the backward's kernel, forward mode, a batching rule, a patched function.
 QUICK = ["storage_offset_ignored", "cotangent_overwritten", "tangent_of_constants", "batch_flipped", "stale_copy"]
@@ -30,15 +32,16 @@ def _one_thread() -> Any:
 
 def test_every_check_is_the_natural_detector_of_some_fault() -> None:
     named = {check for fault in FAULTS.values() for check in fault.checks}
-    assert named == set(REGISTRY) - ELSEWHERE
+    assert named == (set(REGISTRY) | set(laws.CHECKS)) - ELSEWHERE
 
 
 def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist() -> None:
-    assert len(FAULTS) >= 30
+    assert len(FAULTS) >= 60
+    subjects = {cell.subject for cell in all_cells([Target("cpu")])}
     for fault in FAULTS.values():
         assert fault.what.endswith("."), fault.name
-        assert set(fault.subjects) <= set(rules()), fault.name
-        assert set(fault.green) <= set(REGISTRY), fault.name
+        assert set(fault.subjects) <= subjects, fault.name
+        assert set(fault.green) <= set(REGISTRY) | set(laws.CHECKS), fault.name
 
 
 def test_planted_faults_are_caught_under_the_right_name() -> None:

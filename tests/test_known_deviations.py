@@ -121,3 +121,12 @@ def test_a_malformed_known_file_is_exit_code_2_and_one_sentence(tmp_path):
     left = command("run", "--known", path, *select("relu"), "--out", tmp_path / "out", out=tmp_path)
     assert left.code == 2
     assert "malformed TOML" in said(left)
+
+
+def test_a_rare_deviation_that_does_not_show_is_not_stale(tmp_path):
+    (tmp_path / "known.toml").write_text(
+        '[[deviation]]\nid = "a::value::*"\noutcome = "fail"\nwhen = "sometimes"\nreason = "rare"\n'
+    )
+    entries = known.load(tmp_path / "known.toml")
+    assert known.stale(entries, {"a::value::cpu::float32": "pass"}, {"a::value::cpu::float32": 1}, 2, True) == []
+    assert known.stale(entries, {"b::value::cpu::float32": "pass"}, {"b::value::cpu::float32": 1}, 2, True) != []

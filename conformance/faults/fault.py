@@ -21,7 +21,7 @@ class Fault:
 
     name      how it is called
     plant     the function that breaks this process's torch; its docstring says what is wrong
-    subjects  the ops that it makes wrong: each must turn red
+    subjects  the ops (or other subjects) that it makes wrong: each must turn red
     checks    the checks that are made to see it: every one must turn red in every subject
     models    the bug of a real release that it models (an issue), where there is one
     green     checks of the subjects that must stay green: why the ones above are needed

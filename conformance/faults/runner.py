@@ -16,9 +16,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.checks import REGISTRY
+from conformance.checks.check import Clock
 from conformance.faults.fault import FAULTS, Fault
+from conformance.kinds import all_cells, session
 from conformance.run import UsageError
+from conformance.session import Options
 from conformance.target import Target
 
 # Ops that no fault touches on purpose: they must stay green.
@@ -104,12 +106,17 @@ def examine(name: str) -> Finding:
     _settle()
     fault, began = FAULTS[name], time.process_time()
     fault.plant()
-    deepest = max(min(REGISTRY[check].levels.values()) for check in fault.checks)
+    deepest = max(_lowest_level(check, fault) for check in fault.checks)
     seen = {subject: run_subject(subject, fault, cells=max(3, deepest)) for subject in fault.subjects}
     others = [s for s in BYSTANDERS if s not in fault.subjects][:2]
     finding = judge(fault, seen, {subject: run_subject(subject, fault, cells=max(2, deepest)) for subject in others})
     finding.seconds = time.process_time() - began
     return finding
+
+
+def _lowest_level(check: str, fault: Fault) -> int:
+    levels = [c.level for c in all_cells([Target("cpu", fault.mode)]) if c.check == check]
+    return min(levels, default=1)
 
 
 def _settle() -> None:
@@ -125,17 +132,13 @@ def _settle() -> None:
 
 def run_subject(subject: str, fault: Fault, cells: int) -> dict[str, tuple[str, str, str]]:
     """(check, outcome, detail) of a subject's cells up to a level, by id, in the fault's dtypes and mode."""
-    from conformance.checks.check import Clock
-    from conformance.kinds import op_cells
-    from conformance.session import OpSession, Options
-
     target = Target("cpu", fault.mode)
-    session = OpSession(subject, target, Options(level=fault.level, shrink=False), Clock())
+    chosen = [c for c in all_cells([target]) if c.subject == subject and c.level <= cells and c.dtype in fault.dtypes]
+    made = session(chosen[0].kind, subject, target, Options(level=fault.level, shrink=False), Clock())
     seen = {}
-    for cell in op_cells(target):
-        if cell.subject == subject and cell.level <= cells and cell.dtype in fault.dtypes:
-            result = session.run(cell)
-            seen[cell.id] = (cell.check, result.outcome, result.detail)
+    for cell in chosen:
+        result = made.run(cell)
+        seen[cell.id] = (cell.check, result.outcome, result.detail)
     return seen
 
 
