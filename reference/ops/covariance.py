@@ -154,15 +154,15 @@ def corrcoef(input: Array):
 
 
 def vander_cases(draw: Draw):
-    x = draw.numbers(draw.shape(min_dims=1), -1.5, 1.5)
-    if draw.regime == "typical" and x.shape[-1] > 1 and draw.boolean():
+    x = draw.numbers(draw.shape(), -1.5, 1.5)
+    if draw.regime == "typical" and x.ndim and x.shape[-1] > 1 and draw.boolean():
         return Case((x,))
     return Case((x,), dict(N=draw.integer(2, 4)))
 
 
 def divided_room(x, *, N=None):
     """The size of sum_k k^2 |x|^k / x^2, at each x but 0."""
-    powers = np.arange(1, max(x.shape[-1] if N is None else N, 2))
+    powers = np.arange(1, x.shape[-1] if N is None else N)
     size = np.where(x == 0, 1.0, np.abs(x))[..., None]
     return (powers**2 * size ** (powers - 2.0)).sum(axis=-1)
 
@@ -183,12 +183,13 @@ def divided_room(x, *, N=None):
 def vander(x: Array, *, N=None):
     """The powers x^0, x^1, ... x^(N-1) as a last dimension; N is the number of the last dimension where not given.
 
-    x: (*, n); output: (*, n, N).  Source: torch.linalg.vander.
+    x: (*, n), or a number, taken for a vector of it; output: (*, n, N).  Source: torch.linalg.vander.
     """
-    powers = np.arange(x.shape[-1] if N is None else N)
-    out = x[..., None] ** powers
+    wide = np.atleast_1d(x)
+    powers = np.arange(wide.shape[-1] if N is None else N)
+    out = wide[..., None] ** powers
 
     def vjp(g):
-        return ((g[..., 1:] * conj(powers[1:] * out[..., :-1])).sum(axis=-1),)
+        return ((g[..., 1:] * conj(powers[1:] * out[..., :-1])).sum(axis=-1).reshape(x.shape),)
 
     return out, vjp

@@ -100,7 +100,7 @@ def areas(y, x, dx, dim):
     widths = wide[along(wide.ndim, dim, right)] - wide[along(wide.ndim, dim, left)]
 
     def vjp(g):
-        gy = both(unbroadcast(g * widths, means.shape), dim) / 2.0 if is_inexact(y) else None
+        gy = both(unbroadcast(g * conj(widths), means.shape), dim) / 2.0 if is_inexact(y) else None
         gx = spread(unbroadcast(g * conj(means), widths.shape), dim).reshape(x.shape) if is_inexact(x) else None
         return gy, gx
 
@@ -116,7 +116,7 @@ def trapezoid_cases(draw: Draw):
     if kind <= 1:
         return Case((y,), {**options, **draw.choice({}, dict(dx=0.5), dict(dx=2), dict(dx=-1.0))})
     if kind == 2:
-        return Case((y, draw.reals((shape[dim],))), options)
+        return Case((y, draw.choice(draw.reals, draw.numbers)((shape[dim],))), options)
     if kind == 3:  # fewer dimensions, or some of size 1: not the one that is summed
         own = [1 if i != dim % len(shape) and draw.boolean() else n for i, n in enumerate(shape)]
         return Case((y, draw.reals(own[draw.integer(0, dim % len(shape)) :])), options)

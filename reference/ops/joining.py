@@ -105,12 +105,12 @@ def split_cases(draw: Draw):
     complex=True,
     special="ieee",
 )
-def split(tensor: Array, split_size_or_sections, dim=0):
+def split(tensor: Array, split_size_or_sections=None, dim=0, *, split_size=None):
     """Pieces along `dim`, of one size (the last may be smaller) or of the sizes in a list.
 
     tensor: (*, n, *); outputs: (*, n_i, *).  Source: torch.split.
     """
-    sizes = split_size_or_sections
+    sizes = split_size if split_size_or_sections is None else split_size_or_sections  # the method's name for it
     return cut(tensor, sizes if isinstance(sizes, (list, tuple)) else equal(tensor.shape[dim], sizes), dim)
 
 
