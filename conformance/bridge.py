@@ -26,6 +26,8 @@ def dtype_of(name: str) -> torch.dtype:
 def tensor(array: Any, dtype: Dtype | None, device: torch.device) -> torch.Tensor:
     """The array on the device; floating and complex arrays in the dtype or its counterpart of their kind."""
     made = torch.from_numpy(np.array(array, order="C"))  # a copy: torch must not write into the case
+    if not made.numel():  # NumPy's strides of nothing are all 0, which some views refuse
+        made = torch.empty(made.shape, dtype=made.dtype)
     if dtype is not None and array.dtype.kind in "fc":
         wanted = dtype.with_complex if array.dtype.kind == "c" else dtype.real
         assert wanted is not None

@@ -343,7 +343,7 @@ def spellings(rule: Rule) -> list[Spelling]:
     paths = [*rule.aliases]
     if rule.method and "." not in rule.name:
         paths.append(f"Tensor.{rule.name}")
-    return [spelled(rule, p) for p in paths if resolve(p) is not None]
+    return [spelled(rule, p) for p in paths if callable(resolve(p))]  # an attribute is none: its __get__ is
 
 
 def in_place(rule: Rule) -> dict[str, Spelling]:

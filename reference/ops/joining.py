@@ -47,7 +47,7 @@ def cat(tensors: list[Array], dim=0):
         pieces = np.split(gs, sizes, axis=dim)
         return ([p.reshape(x.shape) if is_inexact(x) else None for p, x in zip(pieces, tensors)],)
 
-    return np.concatenate(joined, axis=dim), vjp
+    return np.concatenate(joined, axis=dim, dtype=np.result_type(*tensors)), vjp
 
 
 def stack_cases(draw: Draw):
@@ -105,12 +105,12 @@ def split_cases(draw: Draw):
     complex=True,
     special="ieee",
 )
-def split(tensor: Array, split_size_or_sections, dim=0):
+def split(tensor: Array, split_size_or_sections=None, dim=0, *, split_size=None):
     """Pieces along `dim`, of one size (the last may be smaller) or of the sizes in a list.
 
     tensor: (*, n, *); outputs: (*, n_i, *).  Source: torch.split.
     """
-    sizes = split_size_or_sections
+    sizes = split_size if split_size_or_sections is None else split_size_or_sections  # the method's name for it
     return cut(tensor, sizes if isinstance(sizes, (list, tuple)) else equal(tensor.shape[dim], sizes), dim)
 
 
@@ -123,6 +123,7 @@ def chunk_cases(draw: Draw):
     "chunk",
     cases=chunk_cases,
     errors=refusing((RuntimeError, 0), (IndexError, 1, 2)),
+    aliases=("unsafe_chunk", "Tensor.unsafe_chunk"),
     complex=True,
     special="ieee",
 )
@@ -142,7 +143,14 @@ def unbind_cases(draw: Draw):
     return Case((draw.numbers(shape), dim)) if dim or draw.boolean() else Case((draw.numbers(shape),))
 
 
-@rule("unbind", cases=unbind_cases, errors=refusing((IndexError, 2)), complex=True, special="ieee")
+@rule(
+    "unbind",
+    cases=unbind_cases,
+    errors=refusing((IndexError, 2)),
+    aliases=("unbind_copy",),
+    complex=True,
+    special="ieee",
+)
 def unbind(input: Array, dim=0):
     """The slices along `dim`, without it.
 
@@ -238,6 +246,7 @@ def broadcast_to(input: Array, size, *more):
     "Tensor.expand",
     cases=expand_cases,
     errors=refusing((RuntimeError, (2, 2)), (RuntimeError, (-1, 2, 3))),
+    aliases=("expand_copy",),
     complex=True,
     special="ieee",
 )

@@ -26,13 +26,13 @@ def moved(x, move):
 
 
 def parts(x, cut):
-    """The tuple cut(x) of parts of x that do not overlap, and its vjp."""
+    """The tuple cut(x) of parts of x, each without repetition, and its vjp."""
 
     def vjp(gs):
         origins = cut(np.arange(x.size).reshape(x.shape))
         grad = np.zeros(x.size, np.result_type(np.float64, *gs))
         for origin, g in zip(origins, gs):
-            grad[origin.reshape(-1)] = g.reshape(-1)
+            grad[origin.reshape(-1)] += g.reshape(-1)  # pieces may overlap, a piece not itself
         return (grad.reshape(x.shape),)
 
     return cut(x), vjp
@@ -76,17 +76,19 @@ def reshape(input: Array, shape, *more):
     "Tensor.view",
     cases=reshape_cases,
     errors=refusing((RuntimeError, (4, -1))),
+    aliases=("view_copy",),
     complex=True,
     special="ieee",
     any_strides=False,
 )
-def view(self: Array, size, *more):
+def view(self: Array, size=None, *more, dtype=None):
     """As reshape, for sizes that need no copy; with a dtype of the same width, the bits read as that dtype.
 
     self: (*); output: size.  Source: torch.Tensor.view.
     """
-    if "torch." in str(size) or isinstance(size, (str, np.dtype)):
-        return self.view(str(size).removeprefix("torch.")), lambda g: (None,)
+    kind = size if dtype is None else dtype
+    if "torch." in str(kind) or isinstance(kind, (str, np.dtype, type)):
+        return self.view(str(kind).removeprefix("torch.") if "torch." in str(kind) else kind), lambda g: (None,)
     return self.reshape(listed(size, more)), lambda g: (g.reshape(self.shape),)
 
 
@@ -148,6 +150,7 @@ def permute_cases(draw: Draw):
     "permute",
     cases=permute_cases,
     errors=refusing((RuntimeError, (0, 0)), (RuntimeError, (0,))),
+    aliases=("permute_copy",),
     complex=True,
     special="ieee",
 )
@@ -165,7 +168,7 @@ def permute(input: Array, dims, *more):
     "transpose",
     cases=lambda draw: (lambda x: Case((x, draw.dim(x.ndim), draw.dim(x.ndim))))(draw.numbers(draw.shape())),
     errors=refusing((IndexError, 0, 2)),
-    aliases=("swapdims",),
+    aliases=("swapdims", "Tensor.swapdims", "transpose_copy"),
     complex=True,
     special="ieee",
 )
@@ -183,6 +186,7 @@ def transpose(input: Array, dim0, dim1):
     "t",
     cases=lambda draw: Case((draw.numbers(draw.shape(max_dims=2)),)),
     errors=refusing((RuntimeError,), shape=(2, 3, 1)),
+    aliases=("t_copy",),
     complex=True,
     special="ieee",
 )
@@ -207,7 +211,7 @@ def movedim_cases(draw: Draw):
     "movedim",
     cases=movedim_cases,
     errors=refusing((RuntimeError, (0, 0), (0, 1)), (IndexError, 0, 2)),
-    aliases=("moveaxis",),
+    aliases=("moveaxis", "Tensor.moveaxis"),
     complex=True,
     special="ieee",
 )
@@ -229,15 +233,16 @@ def squeeze_cases(draw: Draw):
     "squeeze",
     cases=squeeze_cases,
     errors=refusing((IndexError, 2), (RuntimeError, (0, 0))),
+    aliases=("squeeze_copy",),
     complex=True,
     special="ieee",
 )
-def squeeze(input: Array, dim=None):
+def squeeze(input: Array, dim=None, *more):
     """Without the dimensions of size 1, or those of them that are in `dim`.
 
     input: (*); output: (*).  Source: torch.squeeze.
     """
-    over = range(input.ndim) if dim is None else [d % max(input.ndim, 1) for d in listed(dim)]
+    over = range(input.ndim) if dim is None else [d % max(input.ndim, 1) for d in listed(dim, more)]
     shape = [n for i, n in enumerate(input.shape) if not (n == 1 and i in over)]
     return input.reshape(shape), lambda g: (g.reshape(input.shape),)
 
@@ -251,6 +256,7 @@ def unsqueeze_cases(draw: Draw):
     "unsqueeze",
     cases=unsqueeze_cases,
     errors=refusing((IndexError, 3), (IndexError, -4)),
+    aliases=("unsqueeze_copy",),
     complex=True,
     special="ieee",
 )

@@ -1,4 +1,4 @@
-"""The laws have the moments and distribution functions of scipy.stats, and their tests tell right samples from wrong."""
+"""The laws have the moments and distribution functions of scipy.stats; their tests tell right samples from wrong."""
 
 import numpy as np
 import pytest
