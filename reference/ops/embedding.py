@@ -18,6 +18,20 @@ def embedding_cases(draw: Draw):
     return Case((index, draw.reals((rows, width))), options)
 
 
+def shorten(weight, index, max_norm, norm_type):
+    """The rows named that are longer than max_norm, shortened to it in place."""
+    rows = np.unique(index)
+    size = (np.abs(weight[rows]) ** norm_type).sum(axis=1, keepdims=True) ** (1.0 / norm_type)
+    weight[rows] *= np.where(size > max_norm, max_norm / (size + 1e-7), 1.0)
+
+
+def shares(index, rows, by_frequency):
+    """The share of its gradient that reaches each row: all, or one over how often it is named."""
+    if not by_frequency:
+        return np.ones(rows)
+    return 1.0 / np.maximum(np.bincount(index.reshape(-1), minlength=rows), 1)
+
+
 @rule(
     "nn.functional.embedding",
     cases=embedding_cases,
@@ -38,12 +52,8 @@ def embedding(input: Array, weight: Array, padding_idx=None, max_norm=None, norm
     input: (*) integers; weight: (n, m); output: (*, m).  Source: torch.nn.functional.embedding.
     """
     if max_norm is not None:
-        rows = np.unique(input)
-        size = (np.abs(weight[rows]) ** norm_type).sum(axis=1, keepdims=True) ** (1.0 / norm_type)
-        weight[rows] *= np.where(size > max_norm, max_norm / (size + 1e-7), 1.0)
-    share = np.ones(len(weight))  # of the gradient that reaches each row
-    if scale_grad_by_freq:
-        share = 1.0 / np.maximum(np.bincount(input.reshape(-1), minlength=len(weight)), 1)
+        shorten(weight, input, max_norm, norm_type)
+    share = shares(input, len(weight), scale_grad_by_freq)
     if padding_idx is not None:
         share[padding_idx] = 0.0
     plain = padding_idx is None and not scale_grad_by_freq
@@ -51,3 +61,28 @@ def embedding(input: Array, weight: Array, padding_idx=None, max_norm=None, norm
     if is_stepping() and not plain:  # so that the tangent has the same shares
         out = out.real + 1j * out.imag * share[input][..., None]
     return out, lambda g: (None, vjp(g)[0] if plain else vjp(g)[0] * share[:, None])
+
+
+def builtin_cases(draw: Draw):
+    case = embedding_cases(draw)
+    index, weight = case.args
+    return Case((weight, index), case.kwargs)
+
+
+@rule(
+    "embedding",
+    cases=builtin_cases,
+    errors=lambda draw: [
+        (Case((draw.reals((2, 3)), np.array([2]))), IndexError),
+        (Case((draw.reals((3,)), np.array([1]))), RuntimeError),
+    ],
+    method=False,
+    special="ieee",
+)
+def embedding_builtin(weight: Array, indices: Array, padding_idx=-1, scale_grad_by_freq=False, sparse=False):
+    """As nn.functional.embedding, with the weight first; a negative padding_idx names no row.
+
+    weight: (n, m); indices: (*) integers; output: (*, m).  Source: torch.nn.functional.embedding.
+    """
+    out, vjp = embedding.fn(indices, weight, padding_idx if padding_idx >= 0 else None, None, 2.0, scale_grad_by_freq)
+    return out, lambda g: vjp(g)[::-1]
