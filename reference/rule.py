@@ -135,7 +135,7 @@ class Rule:
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
                  derivatives are meant along such matrices only, and the checks hold them to that;
-                 "optional" where that is so for hermitian=True
+                 "optional" where that is so for hermitian=True, "triangular second" of the second argument
     gauge        where outputs are unique only up to signs, phases or an order: the name of the way in which the
                  rule's are made unique (see conformance.gauges), in which torch's are brought before they are compared
     """

@@ -208,6 +208,9 @@ _PROJECTED = {
     # the values of A as they are, its derivatives made Hermitian where it is meant to be
     other = (A.mH - A) / 2 if kwargs.get("hermitian") else A * 0
     return {path}(A + (other - other.detach()), *args, **kwargs)""",
+    "triangular second": """def projected(B, L, upper=False):
+    # the values of L as they are, its derivatives made triangular
+    return {path}(B, torch.triu(L) if upper else torch.tril(L), upper)""",
     "triangular": """def projected(L, upper=False):
     # the values of L as they are, its derivatives made triangular
     return {path}(torch.triu(L) if upper else torch.tril(L), upper)""",

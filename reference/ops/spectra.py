@@ -139,15 +139,15 @@ def least_gap(values):
     return gaps.min(initial=1.0)
 
 
-def symmetric_spectrum(A, UPLO="L"):
-    w, _ = np.linalg.eigh(hermitian(A, UPLO in "Uu"))
+def symmetric_spectrum(input, UPLO="L"):
+    w, _ = np.linalg.eigh(hermitian(input, UPLO in "Uu"))
     return np.abs(w).max(initial=0.0), least_gap(w)
 
 
-def general_spectrum(A):
-    w, v = np.linalg.eig(A)
+def general_spectrum(input):
+    w, v = np.linalg.eig(input)
     condition = np.linalg.cond(v).max(initial=1.0) if v.size else 1.0
-    return np.linalg.norm(A, 2, (-2, -1)).max(initial=0.0) * condition if v.size else 0.0, least_gap(w)
+    return np.linalg.norm(input, 2, (-2, -1)).max(initial=0.0) * condition if v.size else 0.0, least_gap(w)
 
 
 symmetric, general = gap_rooms(symmetric_spectrum), gap_rooms(general_spectrum)
@@ -177,24 +177,24 @@ def wrong_eigh(draw: Draw):
     gauge="eigh",
     waivers=symmetric,
 )
-def eigh(A: Array, UPLO="L"):
+def eigh(input: Array, UPLO="L"):
     """w and V of A = V diag(w) V^H, where w is ascending and V unitary, its first row positive.
 
     With C = V^H dA V: dw = Re diag C, dV = V (C / (w_j - w_i) off the diagonal) up to a turn of the columns.
-    One triangle of A is read; the derivatives are those along Hermitian matrices.
-    A: (*, n, n); outputs: (*, n), real, and (*, n, n).  Source: Giles (2008), 3.1; torch.linalg.eigh.
+    One triangle is read; the derivatives are those along Hermitian matrices.
+    input: (*, n, n); outputs: (*, n), real, and (*, n, n).  Source: Giles (2008), 3.1; torch.linalg.eigh.
     """
-    w, v = eigh_of(hermitian(A, UPLO in "Uu"))
+    w, v = eigh_of(hermitian(input, UPLO in "Uu"))
     return (w, v), lambda gs: (eigh_adjoint(w, v, *gs),)
 
 
 @rule("linalg.eigvalsh", cases=eigh_cases, errors=wrong_eigh, complex=True, structure="hermitian", waivers=symmetric)
-def eigvalsh(A: Array, UPLO="L"):
+def eigvalsh(input: Array, UPLO="L"):
     """The eigenvalues w of Hermitian matrices in ascending order; the gradient is V diag(g) V^H.
 
-    A: (*, n, n), of which one triangle is read; output: (*, n), real.  Source: torch.linalg.eigvalsh.
+    input: (*, n, n), of which one triangle is read; output: (*, n), real.  Source: torch.linalg.eigvalsh.
     """
-    w, v = eigh_of(hermitian(A, UPLO in "Uu"))
+    w, v = eigh_of(hermitian(input, UPLO in "Uu"))
     return w, lambda g: (eigh_adjoint(w, v, g, None),)
 
 
@@ -236,16 +236,16 @@ def eig_cases(draw: Draw):
 
 
 @rule("linalg.eig", cases=eig_cases, errors=not_square, complex=True, analytic=False, gauge="eig", waivers=general)
-def eig(A: Array):
+def eig(input: Array):
     """w and V of A V = V diag(w), in the order of Re w + Im w / 4; the columns of V have norm 1, its first row is
     positive.
 
     With C = V^-1 dA V: dw = diag C, dV = V (C / (w_j - w_i) off the diagonal) + V diag(c), where c keeps the columns
-    in norm and gauge.  A: (*, n, n), real or complex; outputs: (*, n) and (*, n, n), complex.
+    in norm and gauge.  input: (*, n, n), real or complex; outputs: (*, n) and (*, n, n), complex.
     Source: Giles (2008), 3.1; Boeddeker et al., arXiv:1701.00392; torch.linalg.eig.
     """
-    w, v = eig_of(A)
-    return (w, v), lambda gs: (eig_adjoint(A, w, v, *gs),)
+    w, v = eig_of(input)
+    return (w, v), lambda gs: (eig_adjoint(input, w, v, *gs),)
 
 
 @rule(
@@ -257,10 +257,10 @@ def eig(A: Array):
     gauge="eigvals",
     waivers=general[:1],
 )
-def eigvals(A: Array):
+def eigvals(input: Array):
     """The eigenvalues w, in the order of Re w + Im w / 4; the gradient is V^-H diag(g) V^H.
 
-    A: (*, n, n), real or complex; output: (*, n), complex.  Source: torch.linalg.eigvals.
+    input: (*, n, n), real or complex; output: (*, n), complex.  Source: torch.linalg.eigvals.
     """
-    w, v = eig_of(A)
-    return w, lambda g: (eig_adjoint(A, w, v, g),)
+    w, v = eig_of(input)
+    return w, lambda g: (eig_adjoint(input, w, v, g),)
