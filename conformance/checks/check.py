@@ -224,7 +224,7 @@ _CAPABILITY = re.compile(
     r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
     r"|no kernel|Could not run|DynamicOutputShape"
-    r"|expected .* (but got|to be) .*(half|bfloat)",
+    r"|expected .* (but got|to be) .*(half|bfloat)|handle types other than|expected a tensor .* of float, double",
     re.IGNORECASE,
 )
 
