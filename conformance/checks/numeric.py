@@ -97,7 +97,7 @@ def several_inputs(trial: Trial) -> bool:
 
 
 def several_outputs(trial: Trial) -> bool:
-    return len(trial.oracle.ys) > 1
+    return forward_once(trial) and len(trial.oracle.ys) > 1
 
 
 def is_empty(trial: Trial) -> bool:

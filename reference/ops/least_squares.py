@@ -107,11 +107,11 @@ def pinv_vjp(a, y, hermitian):
 @rule("linalg.pinv", cases=pinv_cases, errors=no_matrix, complex=True, structure="optional", waivers=inverted)
 def pinv(
     input: Array,
-    rcond: Array | float = None,
+    rcond: Array | float | None = None,
     hermitian=False,
     *,
-    atol: Array | float = None,
-    rtol: Array | float = None,
+    atol: Array | float | None = None,
+    rtol: Array | float | None = None,
 ):
     """Y = A^+, in which singular values of max(atol, rtol * the largest) and less count as zero.
 
@@ -158,7 +158,12 @@ def rank_cases(draw: Draw):
 
 @rule("linalg.matrix_rank", cases=rank_cases, errors=no_matrix, complex=True)
 def matrix_rank(
-    input: Array, tol: Array | float = None, hermitian=False, *, atol: Array | float = None, rtol: Array | float = None
+    input: Array,
+    tol: Array | float | None = None,
+    hermitian=False,
+    *,
+    atol: Array | float | None = None,
+    rtol: Array | float | None = None,
 ):
     """The number of singular values above max(atol, rtol * the largest); tol is another name of atol.
 
