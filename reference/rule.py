@@ -134,7 +134,10 @@ class Rule:
     any_strides  torch takes inputs of any strides; False for views whose documentation asks for some
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
-                 derivatives are meant along such matrices only, and the checks hold them to that
+                 derivatives are meant along such matrices only, and the checks hold them to that;
+                 "optional" where that is so for hermitian=True, "triangular second" of the second argument
+    gauge        where outputs are unique only up to signs, phases or an order: the name of the way in which the
+                 rule's are made unique (see conformance.gauges), in which torch's are brought before they are compared
     """
 
     name: str
@@ -150,6 +153,7 @@ class Rule:
     any_strides: bool
     second_order: bool
     structure: str
+    gauge: str
     waivers: tuple[Waiver, ...]
     family: str
     signature: inspect.Signature
@@ -263,6 +267,7 @@ def rule(
     any_strides: bool = True,
     second_order: bool = True,
     structure: str = "",
+    gauge: str = "",
     waivers: Sequence[Waiver] = (),
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register the decorated function as the rule of torch's ``torch.<name>``. See Rule for the fields."""
@@ -276,7 +281,8 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
-            any_strides=any_strides, second_order=second_order, structure=structure, waivers=tuple(waivers),
+            any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
+            waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip

@@ -17,6 +17,7 @@ import torch
 
 from conformance.bridge import Bound, Spelling, array, tensor
 from conformance.compare import Mismatch, Tally, compare
+from conformance.gauges import GAUGES
 from conformance.oracle import Oracle
 from conformance.target import Target
 from conformance.tolerance import Quantity
@@ -183,16 +184,33 @@ def plain(rule: Rule) -> Spelling:
 
 
 def spelled(rule: Rule, path: str) -> Spelling:
-    """A torch path of the rule; derivatives along other matrices than the op is meant for are projected away."""
-    if not rule.structure:
-        return Spelling(f"torch.{path}")
-    return Spelling("projected", _PROJECTED[rule.structure].format(path=f"torch.{path}"))
+    """A torch path of the rule; derivatives along other matrices than the op is meant for are projected away,
+    and what its outputs are unique up to is settled."""
+    text, preamble = f"torch.{path}", []
+    if rule.structure:
+        preamble.append(_PROJECTED[rule.structure].format(path=text))
+        text = "projected"
+    if rule.gauge:
+        preamble += [GAUGES[rule.gauge], _GAUGED.format(path=text)]
+        text = "gauged"
+    return Spelling(text, "\n".join(preamble))
 
+
+_GAUGED = """def gauged(*args, **kwargs):
+    return fixed({path}(*args, **kwargs))"""
 
 _PROJECTED = {
     "hermitian": """def projected(A, *args, **kwargs):
     # the values of A as they are, its derivatives made Hermitian
-    return {path}(A + (A.mH - A) / 2, *args, **kwargs)""",
+    other = (A.mH - A) / 2
+    return {path}(A + (other - other.detach()), *args, **kwargs)""",
+    "optional": """def projected(A, *args, **kwargs):
+    # the values of A as they are, its derivatives made Hermitian where it is meant to be
+    other = (A.mH - A) / 2 if kwargs.get("hermitian") else A * 0
+    return {path}(A + (other - other.detach()), *args, **kwargs)""",
+    "triangular second": """def projected(B, L, upper=False):
+    # the values of L as they are, its derivatives made triangular
+    return {path}(B, torch.triu(L) if upper else torch.tril(L), upper)""",
     "triangular": """def projected(L, upper=False):
     # the values of L as they are, its derivatives made triangular
     return {path}(torch.triu(L) if upper else torch.tril(L), upper)""",
@@ -206,7 +224,8 @@ _CAPABILITY = re.compile(
     r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
     r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet"
-    r"|have a batching rule|(expected|supports) .* (but got|to be) .*(half|bfloat)",
+    r"|have a batching rule|(expected|supports) .* (but got|to be) .*(half|bfloat)"
+    r"|handle types other than|expected a tensor .* of float, double",
     re.IGNORECASE,
 )
 

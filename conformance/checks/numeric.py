@@ -11,6 +11,7 @@ from conformance.bridge import Bound, Spelling, resolve, tensor
 from conformance.checks import forms, layouts
 from conformance.checks.check import REGISTRY, Check, Evidence, Form, Trial, Unsupported, Want, spelled
 from conformance.compare import Mismatch
+from conformance.gauges import GAUGES
 from conformance.oracle import BASIS, Oracle
 from conformance.target import Target
 from reference.derive import Call
@@ -96,7 +97,7 @@ def several_inputs(trial: Trial) -> bool:
 
 
 def several_outputs(trial: Trial) -> bool:
-    return len(trial.oracle.ys) > 1
+    return forward_once(trial) and len(trial.oracle.ys) > 1
 
 
 def is_empty(trial: Trial) -> bool:
@@ -404,12 +405,16 @@ _OUT = """def with_out(*args, **kwargs):
                 for p in (plain if many else [plain])]
         outs = [o[tuple(slice(None, None, 2) for _ in o.shape)] if strided else o for o in outs]
         {path}(*args, **kwargs, out=tuple(outs) if many else outs[0])
-    return tuple(outs) if many else outs[0]"""
+    return {fixed}(tuple(outs) if many else outs[0])"""
 
 
 def _out(trial: Trial) -> None:
     """``out=`` writes the values into the tensor given, contiguous or strided."""
-    bound = trial.bound(Spelling("with_out", _OUT.format(path=f"torch.{trial.rule.name}")))
+    gauge = trial.rule.gauge
+    text = _OUT.format(path=f"torch.{trial.rule.name}", fixed="fixed" if gauge else "")
+    bound = trial.bound(Spelling("with_out", f"{GAUGES[gauge]}\n{text}" if gauge else text))
+    if not bound.oracle.ys:
+        raise Unsupported("no output has a floating dtype")
     try:
         trial.run(forms.value, bound, wants_outputs(bound.oracle))
     except TypeError as error:
