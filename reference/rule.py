@@ -135,6 +135,7 @@ class Rule:
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
                  derivatives are meant along such matrices only, and the checks hold them to that
+    dtypes       the dtypes in which torch documents the op; empty for all
     """
 
     name: str
@@ -150,6 +151,7 @@ class Rule:
     any_strides: bool
     second_order: bool
     structure: str
+    dtypes: tuple[str, ...]
     waivers: tuple[Waiver, ...]
     family: str
     signature: inspect.Signature
@@ -263,6 +265,7 @@ def rule(
     any_strides: bool = True,
     second_order: bool = True,
     structure: str = "",
+    dtypes: Sequence[str] = (),
     waivers: Sequence[Waiver] = (),
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register the decorated function as the rule of torch's ``torch.<name>``. See Rule for the fields."""
@@ -276,7 +279,8 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
-            any_strides=any_strides, second_order=second_order, structure=structure, waivers=tuple(waivers),
+            any_strides=any_strides, second_order=second_order, structure=structure,
+            dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip
@@ -291,11 +295,17 @@ def rule(
 
 
 def lookup(name: str) -> Rule | None:
-    """The rule for a torch path, with or without ``torch.``, by its name, an alias or its method; or None."""
+    """The rule for a torch path, with or without ``torch.``, by its name, an alias or a method of it; or None.
+
+    An in-place method (``Tensor.abs_``) takes the arguments of its plain one, and has its rule.
+    """
     name = name.removeprefix("torch.")
     found = _NAMES.get(name)
     if found is None and name.startswith("Tensor."):
-        found = _NAMES.get(name.removeprefix("Tensor."))
+        method = name.removeprefix("Tensor.")
+        if method.endswith("_") and not method.endswith("__"):
+            return lookup(name[:-1])
+        found = _NAMES.get(method)
         if found is not None and not (found.method and "." not in found.name):
             return None
     return found
