@@ -138,6 +138,7 @@ class Rule:
                  "optional" where that is so for hermitian=True, "triangular second" of the second argument
     gauge        where outputs are unique only up to signs, phases or an order: the name of the way in which the
                  rule's are made unique (see conformance.gauges), in which torch's are brought before they are compared
+    dtypes       the dtypes in which torch documents the op; empty for all
     """
 
     name: str
@@ -154,6 +155,7 @@ class Rule:
     second_order: bool
     structure: str
     gauge: str
+    dtypes: tuple[str, ...]
     waivers: tuple[Waiver, ...]
     family: str
     signature: inspect.Signature
@@ -268,6 +270,7 @@ def rule(
     second_order: bool = True,
     structure: str = "",
     gauge: str = "",
+    dtypes: Sequence[str] = (),
     waivers: Sequence[Waiver] = (),
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register the decorated function as the rule of torch's ``torch.<name>``. See Rule for the fields."""
@@ -282,7 +285,7 @@ def rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
             any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
-            waivers=tuple(waivers),
+            dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip
@@ -297,11 +300,17 @@ def rule(
 
 
 def lookup(name: str) -> Rule | None:
-    """The rule for a torch path, with or without ``torch.``, by its name, an alias or its method; or None."""
+    """The rule for a torch path, with or without ``torch.``, by its name, an alias or a method of it; or None.
+
+    An in-place method (``Tensor.abs_``) takes the arguments of its plain one, and has its rule.
+    """
     name = name.removeprefix("torch.")
     found = _NAMES.get(name)
     if found is None and name.startswith("Tensor."):
-        found = _NAMES.get(name.removeprefix("Tensor."))
+        method = name.removeprefix("Tensor.")
+        if method.endswith("_") and not method.endswith("__"):
+            return lookup(name[:-1])
+        found = _NAMES.get(method)
         if found is not None and not (found.method and "." not in found.name):
             return None
     return found

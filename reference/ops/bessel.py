@@ -1,0 +1,200 @@
+"""Bessel, Airy and error functions: those that torch differentiates, and those of which it has the value alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from scipy import special
+
+from reference.draw import Draw
+from reference.ops.activation import one_input
+from reference.ops.arithmetic import unary
+from reference.ops.rounding import no_gradient
+from reference.ops.special import ROOT_PI, lift, over
+from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Waiver
+
+ROOT_2PI = math.sqrt(2.0 * math.pi)
+
+
+def i1_slope(x):
+    return special.i0(x) - over(special.i1(x), x)
+
+
+def inverse_room(input):
+    size = np.abs(input)
+    return np.where((size == 0) | (size > 2.0), 0.0, 1.0 / np.where(size == 0, 1.0, size))
+
+
+NEAR_ZERO = Waiver(
+    "torch computes i1 / x^2 and i1' / x in the second derivative, which cancel near 0",
+    room=inverse_room,
+    checks=SECOND_ORDER,
+)
+
+
+@unary("special.i1", one_input(-8, 8), special="ieee", waivers=[NEAR_ZERO])
+def i1(input: Array):
+    """The modified Bessel function of the first kind, of order 1.
+
+    input, output: (*).  Source: torch.special.i1.
+    """
+
+    def curvature(x):
+        # I1'' = I1 - I0 / x + 2 I1 / x^2; with I0 - 2 I1 / x = I2 nothing cancels
+        return special.i1(x) - over_x(special.iv(2, x), x)
+
+    slope = lift(input, i1_slope, curvature)
+    return lift(input, special.i1, i1_slope), lambda g: (g * slope,)
+
+
+def over_x(y, x):
+    """y / x for a y that vanishes with x^2."""
+    return np.where(x == 0, 0.0, y / np.where(x == 0, 1.0, x))
+
+
+def i1e_slope(x):
+    return special.i0e(x) - over(special.i1e(x), x) - np.sign(x) * special.i1e(x)
+
+
+@unary("special.i1e", one_input(-5, 5), special="ieee", waivers=[NEAR_ZERO])
+def i1e(input: Array):
+    """exp(-|x|) I1(x); the derivative at 0 is 1/2.
+
+    input, output: (*).  Source: torch.special.i1e.
+    """
+
+    def curvature(x):
+        return special.i1e(x) - over_x(special.ive(2, x), x) - np.sign(x) * (
+            special.i0e(x) - over(special.i1e(x), x) + i1e_slope(x)
+        )  # fmt: skip
+
+    def vjp(g, slip=0.0):
+        rate = np.sign(input.real) + over_x(1.0, input.real)
+        return (g * (lift(input, i1e_slope, curvature) - rate * slip),)
+
+    return lift(input, special.i1e, i1e_slope), vjp
+
+
+def repeated(x):
+    """i1/i0 and i2/i1 of the repeated integrals i0 = erfc, i1, i2, ... of erfc, for x > 1.5.
+
+    They obey r_n = 1 / (2 ((n + 1) r_(n+1) + x)) (DLMF 7.18.7), which is taken from far enough down, and
+    begun with its solution for an r that does not change.
+    """
+    ratio = 1.0 / (x + np.sqrt(x * x + 122.0))
+    for n in range(60, 2, -1):
+        ratio = 0.5 / (n * ratio + x)
+    return 0.5 / (2.0 * ratio + x), ratio
+
+
+def erfcx_slopes(x):
+    """The derivative 2 x erfcx(x) - 2 / sqrt(pi), which cancels for x > 1.5, and the second derivative.
+
+    There, as the derivative of exp(x^2) i_n is -2 (n + 1) exp(x^2) i_(n+1), they are products.
+    """
+    far, y = x > 1.5, special.erfcx(x)
+    z = np.where(far, 0.0, x)
+    first = 2.0 * z * y - 2.0 / ROOT_PI
+    second = 2.0 * y + 2.0 * z * first
+    if not far.any():
+        return first, second
+    one, two = repeated(np.where(far, x, 2.0))
+    return np.where(far, -2.0 * y * one, first), np.where(far, 8.0 * y * one * two, second)
+
+
+def erfcx_room(power):
+    """The size of the terms of that derivative, where they cancel."""
+    return lambda input: np.where(input > 0.5, (2.0 * np.abs(input)) ** (power - 1) * 2.0 / ROOT_PI, 0.0)
+
+
+CANCELS = "torch computes 2 x erfcx(x) - 2 / sqrt(pi), which cancels for positive x"
+
+
+@unary(
+    "special.erfcx",
+    one_input(-2.5, 5.0),
+    special="ieee",
+    waivers=[
+        Waiver(CANCELS, room=erfcx_room(1), checks=DERIVATIVES),
+        Waiver(CANCELS, room=erfcx_room(2), checks=SECOND_ORDER),
+    ],
+)
+def erfcx(input: Array):
+    """exp(x^2) erfc(x).
+
+    input, output: (*).  Source: torch.special.erfcx.
+    """
+
+    def slope(x):
+        return erfcx_slopes(x)[0]
+
+    def vjp(g, slip=0.0):
+        return (g * (lift(input, slope, lambda x: erfcx_slopes(x)[1]) + 2.0 * input * slip),)
+
+    return lift(input, special.erfcx, slope), vjp
+
+
+def quantile_slope(y):
+    return ROOT_2PI * np.exp(y * y / 2.0)
+
+
+@unary("special.ndtri", one_input(0.015625, 0.984375), special="ieee")
+def ndtri(input: Array):
+    """The x below which the normal distribution has the share `input`; nan outside of [0, 1].
+
+    input, output: (*).  Source: torch.special.ndtri.
+    """
+    y = lift(input, special.ndtri, lambda x: quantile_slope(special.ndtri(x)))
+
+    def vjp(g, slip=0.0):
+        return (g * quantile_slope(y + slip),)
+
+    return y, vjp
+
+
+def spherical_slope(x):
+    """(x cos(x) - sin(x)) / x^2, which is -x / 3 + x^3 / 30 near 0."""
+    return -special.spherical_jn(1, x)
+
+
+def airy(x):
+    return special.airy(x)[0]
+
+
+def value_alone(name, value, slope, low, high, text):
+    """Register a function that torch does not differentiate; how far it moves with rounding is known all the same."""
+
+    def made(input: Array):
+        return lift(input, value, slope), no_gradient()
+
+    made.__doc__ = f"{text}\n\ninput, output: (*); torch has no gradient.  Source: torch.{name}."
+
+    def cases(draw: Draw):
+        bounds = draw.choice((low, high), (max(low, -1.0), 1.0))
+        return one_input(*bounds)(draw)
+
+    # half of a subnormal argument is not exact, which shows where there is a logarithm in it
+    unary(name, cases, special="" if "bessel_k" in name else "nonfinite")(made)
+
+
+_J, _Y = "The Bessel function of the first kind, of order", "The Bessel function of the second kind, of order"
+_I, _K = "The modified Bessel function of the first kind, of order", "The modified one of the second kind, of order"
+for _row in (
+    ("special.bessel_j0", special.j0, lambda x: -special.j1(x), -12.0, 12.0, f"{_J} 0."),
+    ("special.bessel_j1", special.j1, lambda x: special.j0(x) - over(special.j1(x), x), -12.0, 12.0, f"{_J} 1."),
+    ("special.bessel_y0", special.y0, lambda x: -special.y1(x), 0.125, 12.0, f"{_Y} 0."),
+    ("special.bessel_y1", special.y1, lambda x: special.y0(x) - special.y1(x) / x, 0.125, 12.0, f"{_Y} 1."),
+    ("special.modified_bessel_i0", special.i0, special.i1, -8.0, 8.0, f"{_I} 0."),
+    ("special.modified_bessel_i1", special.i1, i1_slope, -8.0, 8.0, f"{_I} 1."),
+    ("special.modified_bessel_k0", special.k0, lambda x: -special.k1(x), 0.0625, 6.0, f"{_K} 0."),
+    ("special.modified_bessel_k1", special.k1, lambda x: -special.k0(x) - special.k1(x) / x, 0.0625, 6.0, f"{_K} 1."),
+    ("special.scaled_modified_bessel_k0", special.k0e, lambda x: special.k0e(x) - special.k1e(x), 0.0625, 16.0,
+     f"exp(x) times: {_K} 0."),
+    ("special.scaled_modified_bessel_k1", special.k1e, lambda x: (1.0 - 1.0 / x) * special.k1e(x) - special.k0e(x),
+     0.0625, 16.0, f"exp(x) times: {_K} 1."),
+    ("special.spherical_bessel_j0", lambda x: special.spherical_jn(0, x), spherical_slope, -12.0, 12.0,
+     "The spherical Bessel function of the first kind of order 0, sin(x) / x."),
+    ("special.airy_ai", airy, lambda x: special.airy(x)[1], -10.0, 4.0, "The Airy function Ai."),
+):  # fmt: skip
+    value_alone(*_row)
