@@ -31,13 +31,13 @@ class Kind:
 
 
 def op_cells(target: Target) -> Iterator[Cell]:
-    """Every rule x check x dtype; complex dtypes for rules that have them."""
+    """Every rule x check x dtype; complex dtypes, and a selection of dtypes, for rules that have them."""
     for rule in rules().values():
         for check in REGISTRY.values():
             if target.mode not in check.modes:
                 continue
             for dtype, level in check.levels.items():
-                if rule.complex or not DTYPES[dtype].complex:
+                if (rule.complex or not DTYPES[dtype].complex) and (not rule.dtypes or dtype in rule.dtypes):
                     yield Cell("op", rule.name, rule.family, check.name, target.device, target.mode, dtype, level)
 
 

@@ -5,8 +5,9 @@ arrays (float64 or complex128, integers and bools as they are) and returns the o
 of outputs, and ``vjp``. The body's ``vjp`` takes one cotangent for each output (``None`` for an
 output of integers) and returns a tuple with one entry for each *tensor parameter*, that is for each
 parameter annotated with ``Array`` (the first parameter alone where nothing is annotated): the
-gradient, or ``None``. Calling the rule drops the entries of parameters that were not arrays in this
-call, so that a caller sees one gradient for each array argument in signature order.
+gradient, or ``None``. Where nothing has a gradient ``vjp`` itself may be ``None``. Calling the rule
+drops the entries of parameters that were not arrays in this call, so that a caller sees one gradient
+for each array argument in signature order.
 """
 
 from __future__ import annotations
@@ -135,6 +136,7 @@ class Rule:
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
                  derivatives are meant along such matrices only, and the checks hold them to that
+    dtypes       the dtypes in which torch documents the op; empty for all
     """
 
     name: str
@@ -150,6 +152,7 @@ class Rule:
     any_strides: bool
     second_order: bool
     structure: str
+    dtypes: tuple[str, ...]
     waivers: tuple[Waiver, ...]
     family: str
     signature: inspect.Signature
@@ -200,15 +203,18 @@ class Rule:
 class _Pullback:
     """The vjp that callers see: fills in missing cotangents, drops what is not an array argument."""
 
-    def __init__(self, owner: Rule, vjp: Callable[..., Any], outs: Any, given: list[tuple[str, Any]]):
+    def __init__(self, owner: Rule, vjp: Callable[..., Any] | None, outs: Any, given: list[tuple[str, Any]]):
         self.owner, self.vjp, self.outs, self.given = owner, vjp, outs, given
         code = getattr(vjp, "__code__", None)
         self.reads_output = code is not None and "slip" in code.co_varnames[: code.co_argcount]
 
     def __call__(self, g: Any, slip: Any = None) -> tuple[Any, ...]:
         """The gradients for the cotangent(s) `g`; `slip` is an error of the saved output (see docs)."""
-        cotangent = self._cotangents(g)
-        grads = self.vjp(cotangent) if slip is None else self.vjp(cotangent, slip)
+        if self.vjp is None:
+            grads: tuple[Any, ...] = (None,) * len(self.owner.tensors)
+        else:
+            cotangent = self._cotangents(g)
+            grads = self.vjp(cotangent) if slip is None else self.vjp(cotangent, slip)
         if len(self.given) == len(grads):
             pairs = zip(self.given, grads)
         else:  # trailing or absent optional parameters: pair by the parameter's place
@@ -263,6 +269,7 @@ def rule(
     any_strides: bool = True,
     second_order: bool = True,
     structure: str = "",
+    dtypes: Sequence[str] = (),
     waivers: Sequence[Waiver] = (),
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Register the decorated function as the rule of torch's ``torch.<name>``. See Rule for the fields."""
@@ -276,7 +283,8 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
-            any_strides=any_strides, second_order=second_order, structure=structure, waivers=tuple(waivers),
+            any_strides=any_strides, second_order=second_order, structure=structure,
+            dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip
