@@ -86,7 +86,8 @@ class Spelling:
 class Bound:
     """A call in torch with everything fixed except its differentiable inputs.
 
-    Calling it with those (in signature order) gives the tuple of differentiable outputs. `tensors`
+    Calling it with those (in signature order) gives the tuple of differentiable outputs (of all outputs, where
+    nothing is differentiable). `tensors`
     are all tensor arguments of the call, `xs` the differentiable ones, `places` where they stand.
     """
 
@@ -99,7 +100,7 @@ class Bound:
     ):
         self.spelling, self.oracle, self.device = spelling, oracle, device
         self.function = spelling.function
-        self.places, self.ys = oracle.xs, oracle.ys
+        self.places, self.ys = oracle.xs, oracle.shown
         self.layout: Any = None  # how the tensors are held, where that is not contiguous
         held = _held(oracle, device)
         # copies: what torch writes into one call's tensors must not reach the next call

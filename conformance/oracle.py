@@ -27,7 +27,8 @@ class Oracle:
     """Inputs as the dtype holds them, random cotangents and tangents, and what must come out.
 
     `xs` are the places of the differentiable inputs in `call.arrays`, `ys` those of the differentiable
-    outputs; every Quantity below lists its arrays in these orders.
+    outputs; every Quantity below lists its arrays in these orders. `shown` are the places of the outputs
+    that a form sees.
     """
 
     def __init__(self, call: Call, dtype: str, seed: int = 0):
@@ -44,6 +45,8 @@ class Oracle:
         with np.errstate(all="ignore"):
             self.gradients = self._pull(self.cotangents) if self.ys else [None] * len(self.arrays)
         self.xs = [i for i, d in enumerate(self.gradients) if d is not None]
+        # a call without a derivative shows all its outputs, integers too: there is no cotangent to pass to them
+        self.shown = self.ys if self.xs else list(range(len(self.outs)))
         differentiable = set(self.xs)
         self.tangents = [self._direction(a) if i in differentiable else None for i, a in enumerate(self.arrays)]
 
@@ -108,7 +111,7 @@ class Oracle:
         rng = np.random.Generator(np.random.PCG64((self.seed, k, 1)))
         signs = random_signs(rng, self.arrays)
         turns = random_signs(rng, cotangents)
-        if self.call.analytic:
+        if self.call.analytic and self.xs:  # what has no derivative need not be analytic
             with stepping():
                 tangents = [None if s is None else a * s for a, s in zip(self.arrays, signs)]
                 outs, pull = self.call.run(stepped(self.arrays, tangents))

@@ -5,8 +5,9 @@ arrays (float64 or complex128, integers and bools as they are) and returns the o
 of outputs, and ``vjp``. The body's ``vjp`` takes one cotangent for each output (``None`` for an
 output of integers) and returns a tuple with one entry for each *tensor parameter*, that is for each
 parameter annotated with ``Array`` (the first parameter alone where nothing is annotated): the
-gradient, or ``None``. Calling the rule drops the entries of parameters that were not arrays in this
-call, so that a caller sees one gradient for each array argument in signature order.
+gradient, or ``None``. Where nothing has a gradient ``vjp`` itself may be ``None``. Calling the rule
+drops the entries of parameters that were not arrays in this call, so that a caller sees one gradient
+for each array argument in signature order.
 """
 
 from __future__ import annotations
@@ -206,15 +207,18 @@ class Rule:
 class _Pullback:
     """The vjp that callers see: fills in missing cotangents, drops what is not an array argument."""
 
-    def __init__(self, owner: Rule, vjp: Callable[..., Any], outs: Any, given: list[tuple[str, Any]]):
+    def __init__(self, owner: Rule, vjp: Callable[..., Any] | None, outs: Any, given: list[tuple[str, Any]]):
         self.owner, self.vjp, self.outs, self.given = owner, vjp, outs, given
         code = getattr(vjp, "__code__", None)
         self.reads_output = code is not None and "slip" in code.co_varnames[: code.co_argcount]
 
     def __call__(self, g: Any, slip: Any = None) -> tuple[Any, ...]:
         """The gradients for the cotangent(s) `g`; `slip` is an error of the saved output (see docs)."""
-        cotangent = self._cotangents(g)
-        grads = self.vjp(cotangent) if slip is None else self.vjp(cotangent, slip)
+        if self.vjp is None:
+            grads: tuple[Any, ...] = (None,) * len(self.owner.tensors)
+        else:
+            cotangent = self._cotangents(g)
+            grads = self.vjp(cotangent) if slip is None else self.vjp(cotangent, slip)
         if len(self.given) == len(grads):
             pairs = zip(self.given, grads)
         else:  # trailing or absent optional parameters: pair by the parameter's place

@@ -184,8 +184,13 @@ def plain(rule: Rule) -> Spelling:
 
 
 def spelled(rule: Rule, path: str) -> Spelling:
-    """A torch path of the rule; derivatives along other matrices than the op is meant for are projected away,
-    and what its outputs are unique up to is settled."""
+    """A torch path of the rule.
+
+    Derivatives along other matrices than the op is meant for are projected away, and what its outputs are unique
+    up to is settled.
+    """
+    if path.endswith("_") and not path.endswith("__"):
+        return changing(path)
     text, preamble = f"torch.{path}", []
     if rule.structure:
         preamble.append(_PROJECTED[rule.structure].format(path=text))
@@ -198,6 +203,18 @@ def spelled(rule: Rule, path: str) -> Spelling:
 
 _GAUGED = """def gauged(*args, **kwargs):
     return fixed({path}(*args, **kwargs))"""
+
+
+def changing(path: str) -> Spelling:
+    """An in-place method, applied to a copy of the first argument, which it must return."""
+    return Spelling(
+        "inplace",
+        "def inplace(x, *args, **kwargs):\n    y = x.clone()\n    version = y._version\n"
+        f"    out = torch.{path}(y, *args, **kwargs)\n"
+        "    assert out is y and y._version > version, 'the in-place method did not change its own tensor'\n"
+        "    return out",
+    )
+
 
 _PROJECTED = {
     "hermitian": """def projected(A, *args, **kwargs):

@@ -9,13 +9,13 @@ import numpy as np
 
 from conformance.bridge import Bound, Spelling, resolve, tensor
 from conformance.checks import forms, layouts
-from conformance.checks.check import REGISTRY, Check, Evidence, Form, Trial, Unsupported, Want, spelled
+from conformance.checks.check import REGISTRY, Check, Evidence, Form, Trial, Unsupported, Want, changing, spelled
 from conformance.compare import Mismatch
 from conformance.gauges import GAUGES
 from conformance.oracle import BASIS, Oracle
 from conformance.target import Target
 from reference.derive import Call
-from reference.rule import Rule, is_array
+from reference.rule import Rule, is_array, is_inexact
 
 BOTH = {"float64": 1, "float32": 1, "bfloat16": 2, "float16": 2, "complex128": 2, "complex64": 3}
 FORWARD = {"float64": 2, "float32": 2, "bfloat16": 3, "float16": 3, "complex128": 2, "complex64": 3}
@@ -33,7 +33,7 @@ def x_name(oracle: Oracle, place: int) -> str:
 
 def wants_outputs(o: Oracle) -> list[Want]:
     many = len(o.outs) > 1
-    return [(f"output {i}" if many else "output", o.value, i) for i in o.ys]
+    return [(f"output {i}" if many else "output", o.value, i) for i in o.shown]
 
 
 def wants_gradients(o: Oracle, quantity: Any = None, what: str = "gradient of ") -> list[Want]:
@@ -84,6 +84,9 @@ def second_order(rule: Rule, target: Target) -> str | None:
     return None if rule.second_order else "torch promises no second derivative of this op"
 
 
+NO_DERIVATIVE = "the op has no derivative"
+
+
 def forward_once(trial: Trial) -> bool:
     return bool(trial.oracle.ys and trial.oracle.xs)
 
@@ -109,14 +112,15 @@ def is_scalar(trial: Trial) -> bool:
 
 
 def broadcasts(trial: Trial) -> bool:
-    shapes = [trial.call.arrays[i].shape for i in trial.oracle.xs]
+    o = trial.oracle
+    shapes = [a.shape for i, a in enumerate(o.arrays) if i in o.xs or not o.xs]
     if len(set(shapes)) < 2:
         return False
     try:
         full = np.broadcast_shapes(*shapes)
     except ValueError:
         return False
-    return any(o.shape == full for o in trial.oracle.outs)
+    return any(out.shape == full for out in o.outs)
 
 
 def numeric(
@@ -136,7 +140,8 @@ def numeric(
         trial.run(form, bound, wants(bound.oracle), written)
 
     run.__doc__ = doc
-    options.setdefault("applies", forward_once)
+    if options.setdefault("applies", forward_once) is forward_once:
+        options.setdefault("absent", NO_DERIVATIVE)
     REGISTRY[name] = made = Check(name, run, levels, **options)
     return made
 
@@ -220,6 +225,7 @@ for _name, _form, _mode, _level in (
     numeric(
         _name, _form, lambda o: [*wants_outputs(o), *wants_gradients(o)], {"float32": _level, "float64": 4},
         f"Compiled by torch.compile with the backend {_mode}: value and gradients.", modes=(_mode,), written=True,
+        applies=None,
     )  # fmt: skip
 
 
@@ -235,7 +241,7 @@ numeric(
 )  # fmt: skip
 numeric(
     "edges", forms.value_and_vjp, lambda o: [*wants_outputs(o), *wants_gradients(o)], ONCE,
-    "Sizes around the widths of vector registers.", regime="edges",
+    "Sizes around the widths of vector registers.", regime="edges", applies=None,
 )  # fmt: skip
 numeric(
     "broadcast", forms.value_and_vjp, lambda o: [*wants_outputs(o), *wants_gradients(o)], ONCE,
@@ -254,14 +260,15 @@ def _layout(name: str) -> None:
         bound = trial.bound(oracle=o)
         bound.tensors = [change(t) for t in bound.tensors]
         bound.layout = change
-        trial.run(forms.vjp_and_subset, bound, 2 * wants_gradients(o, o.vjp))
+        if o.xs:
+            trial.run(forms.vjp_and_subset, bound, 2 * wants_gradients(o, o.vjp))
         trial.run(forms.value, bound, wants_outputs(o))
 
     def applies(trial: Trial) -> bool:
         o = trial.oracle
-        gs = [_even(o.cotangents[i]) if name == "expanded" else o.cotangents[i] for i in o.ys]
+        gs = [_even(o.cotangents[i]) if name == "expanded" else o.cotangents[i] for i in o.ys if o.xs]
         made = [tensor(a, o.dtype, trial.place) for a in [*o.arrays, *gs]]
-        return forward_once(trial) and any(_differs(change(t), t) for t in made)
+        return any(_differs(change(t), t) for t in made)
 
     run.__doc__ = (change.__doc__ or "").strip()
     levels = {"complex64": 2, "complex128": 3} if name == "conj" else ONCE
@@ -305,7 +312,7 @@ for _name in layouts.LAYOUTS:
 def _with_half(trial: Trial) -> list[Oracle]:
     """The oracle, and another with every other differentiable input halved (exact in binary)."""
     o = trial.oracle
-    halved = set(o.xs[::2])
+    halved = set(_batched(o)[::2])
     arrays = [a / 2 if i in halved else a for i, a in enumerate(o.arrays)]
     other = trial.oracle_for(Call(trial.rule, o.call.replaced(arrays)), trial.dtype)
     if other.xs != o.xs or any(a.shape != b.shape for a, b in zip(o.outs, other.outs)):
@@ -314,9 +321,16 @@ def _with_half(trial: Trial) -> list[Oracle]:
     return [o, other]
 
 
+def _batched(o: Oracle) -> list[int]:
+    """The places of the inputs that a batch may hold: the differentiable ones, else those of floating numbers."""
+    return o.xs or [i for i, a in enumerate(o.arrays) if is_inexact(a)]
+
+
 def _vmap(trial: Trial) -> None:
     """torch.vmap over a batch of two, every other input shared."""
-    trial.run(forms.vmap, trial.bound(), [w for o in _with_half(trial) for w in wants_outputs(o)])
+    bound = trial.bound()
+    bound.places = _batched(trial.oracle)
+    trial.run(forms.vmap, bound, [w for o in _with_half(trial) for w in wants_outputs(o)])
 
 
 def _vmap_vjp(trial: Trial) -> None:
@@ -326,8 +340,8 @@ def _vmap_vjp(trial: Trial) -> None:
     trial.run(forms.vmap_vjp, trial.bound(), [*wants_gradients(first), *other])
 
 
-REGISTRY["vmap"] = Check("vmap", _vmap, ONCE, applies=forward_once)
-REGISTRY["vmap_vjp"] = Check("vmap_vjp", _vmap_vjp, ONCE, applies=forward_once)
+REGISTRY["vmap"] = Check("vmap", _vmap, ONCE, applies=lambda trial: bool(_batched(trial.oracle)))
+REGISTRY["vmap_vjp"] = Check("vmap_vjp", _vmap_vjp, ONCE, applies=forward_once, absent=NO_DERIVATIVE)
 
 
 # spellings
@@ -348,21 +362,12 @@ def spellings(rule: Rule) -> list[Spelling]:
 
 
 def in_place(rule: Rule) -> dict[str, Spelling]:
-    """The in-place methods by name, each applied to a copy of the first argument, which it must return."""
+    """The in-place methods by name."""
     if not rule.method:
         return {}
     plain = [n for n in (rule.name.removeprefix("nn.functional."), *rule.aliases) if "." not in n]
     methods = {n: f"Tensor.{n}_" for n in plain if resolve(f"Tensor.{n}_") is not None}
-    return {
-        n: Spelling(
-            "inplace",
-            "def inplace(x, *args, **kwargs):\n    y = x.clone()\n    version = y._version\n"
-            f"    out = torch.{method}(y, *args, **kwargs)\n"
-            "    assert out is y and y._version > version, 'the in-place method did not change its own tensor'\n"
-            "    return out",
-        )
-        for n, method in methods.items()
-    }
+    return {n: changing(method) for n, method in methods.items()}
 
 
 def _spellings(trial: Trial) -> None:
@@ -390,7 +395,7 @@ def _starts_with_a_tensor(trial: Trial) -> bool:
 
 def _fits_in_place(trial: Trial) -> bool:
     o = trial.oracle
-    if not (forward_once(trial) and _starts_with_a_tensor(trial) and o.xs[0] == 0 and len(o.outs) == 1):
+    if not (_starts_with_a_tensor(trial) and 0 in (o.xs or [0]) and len(o.outs) == 1):
         return False
     first = o.call.arrays[0]
     return bool(o.outs[0].shape == first.shape and o.outs[0].dtype == first.dtype)
@@ -422,7 +427,7 @@ def _out(trial: Trial) -> None:
 
 
 REGISTRY["spellings"] = Check(
-    "spellings", _spellings, ONCE, applies=forward_once,
+    "spellings", _spellings, ONCE,
     needs=lambda rule, target: None if spellings(rule) else "the op has one spelling",
 )  # fmt: skip
 REGISTRY["inplace"] = Check(

@@ -13,7 +13,7 @@ import torch
 from conformance.bridge import Bound, array, dtype_of, resolve, tensor
 from conformance.checks import forms
 from conformance.checks.check import Evidence, Trial, Unsupported, check
-from conformance.checks.numeric import ONCE, forward_once, wants_gradients, wants_outputs
+from conformance.checks.numeric import NO_DERIVATIVE, ONCE, forward_once, wants_gradients, wants_outputs
 from conformance.compare import Mismatch, compare_exactly
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
@@ -26,15 +26,15 @@ def _both_passes(bound: Bound, gs: list[torch.Tensor]) -> list[Any]:
     """All outputs of one call, and the gradients under the cotangents."""
     xs = forms.leaves(bound.xs)
     outs = bound.outputs(*xs)
-    return [*outs, *torch.autograd.grad([outs[i] for i in bound.ys], xs, gs)]
+    return [*outs, *(torch.autograd.grad([outs[i] for i in bound.ys], xs, gs) if xs else [])]
 
 
 def _cotangents(trial: Trial, bound: Bound) -> list[torch.Tensor]:
     o = bound.oracle
-    return [tensor(o.cotangents[i], o.dtype, trial.place) for i in o.ys]
+    return [tensor(o.cotangents[i], o.dtype, trial.place) for i in o.ys if o.xs]
 
 
-@check("unchanged", ONCE, applies=forward_once)
+@check("unchanged", ONCE)
 def unchanged(trial: Trial) -> None:
     """Forward and backward leave inputs and cotangents as they were, bit for bit."""
     bound = trial.bound()
@@ -48,7 +48,7 @@ def unchanged(trial: Trial) -> None:
         compare_exactly(f"{name} after forward and backward", array(t), old, trial.tally)
 
 
-@check("repeat", ONCE, regime="large", applies=forward_once)
+@check("repeat", ONCE, regime="large")
 def repeat(trial: Trial) -> None:
     """The same call gives the same bits, value and gradients, at a size at which threads race.
 
@@ -190,7 +190,6 @@ def special(trial: Trial) -> None:
     "parallel",
     {"float32": 2, "float64": 3, "bfloat16": 3, "complex64": 3},
     regime="large",
-    applies=forward_once,
 )
 def parallel(trial: Trial) -> None:
     """Past the size at which kernels go parallel, on more than one thread: value and gradients."""
@@ -222,7 +221,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@check("autocast", {"float32": 2}, applies=forward_once)
+@check("autocast", {"float32": 2}, applies=forward_once, absent=NO_DERIVATIVE)
 def autocast(trial: Trial) -> None:
     """Under autocast to bfloat16: right to the precision of the dtype that comes out."""
     exact = trial.oracle_for(trial.call, "bfloat16")
@@ -254,7 +253,7 @@ def _documented_promotion(rule: Rule, target: Target) -> str | None:
 
 
 def _several_floats(trial: Trial) -> bool:
-    return forward_once(trial) and sum(map(is_inexact, trial.call.arrays)) > 1
+    return sum(map(is_inexact, trial.call.arrays)) > 1
 
 
 @check(

@@ -30,6 +30,9 @@ APART = {
         for n in ("var", "std", "var_mean", "std_mean")
     },
     ("scatter", "value"): "torch.scatter(x, dim, index, 2.0) binds the number to `src`, which takes numbers too",
+    ("sort", "reverse"): "a method of lists in TorchScript, registered under the same name",
+    ("isin", "element"): "torch.isin(2.0, x) binds the number to `elements`, which takes numbers too",
+    ("isin", "test_element"): "torch.isin(x, 2.0) binds the number to `test_elements`, which takes numbers too",
     ("Tensor.view", "dtype"): "another function of the same name: bits read as another dtype have no derivative",
 }
 
