@@ -12,6 +12,7 @@ from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
 from conformance.laws import LawSession, law_cells
+from conformance.layers import LayerSession, layer_cells
 from conformance.programs import ProgramSession, program_cells
 from conformance.session import OpSession, Options, Result
 from conformance.target import Target
@@ -46,6 +47,7 @@ def op_cells(target: Target) -> Iterator[Cell]:
 KINDS: dict[str, Kind] = {
     "base": Kind(base_cells, BaseSession),
     "op": Kind(op_cells, OpSession),
+    "layer": Kind(layer_cells, LayerSession),
     "law": Kind(law_cells, LawSession),
     "program": Kind(program_cells, ProgramSession),
 }

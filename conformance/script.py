@@ -24,7 +24,7 @@ READABLE = 400
 def write(cell_id: str, trial: Trial, error: Exception) -> str:
     """The script for a trial that failed with `error`; "" where the check left nothing to write it from."""
     if trial.evidence is None:
-        return ""
+        return f"# {cell_id}\n# {_first_line(error)}\n{trial.script}" if trial.script else ""
     return _numeric(cell_id, trial, trial.evidence, error)
 
 
@@ -41,7 +41,7 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
     if bound.spelling.preamble:
         lines.append(bound.spelling.preamble)
     for i, t in enumerate(bound.tensors):
-        made = _tensor(array(t), t.dtype, device)
+        made = tensor_text(array(t), t.dtype, device)
         lines.append(f"t{i} = {f'{layout.__name__}({made})' if layout is not None else made}")
     lines.append(bound.source())
     wanted = ", ".join(f"t{i}" for i in bound.places)
@@ -54,7 +54,7 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
         if name not in arguments_read(evidence.form):
             lines.append(f"{name} = None")
             continue
-        made_all = ", ".join(_tensor(values[i], _dtype_of(values[i], oracle), device) for i in places)
+        made_all = ", ".join(tensor_text(values[i], _dtype_of(values[i], oracle), device) for i in places)
         lines.append(f"{name} = [{made_all}]")
         if name == "gs" and layout is not None:
             lines.append(f"gs = [{layout.__name__}(g) for g in gs]")
@@ -112,7 +112,8 @@ def _dtype_of(a: Any, oracle: Any) -> torch.dtype:
     return found
 
 
-def _tensor(a: Any, dtype: torch.dtype, device: str) -> str:
+def tensor_text(a: Any, dtype: torch.dtype, device: str) -> str:
+    """A tensor as Python; `device` is its name in quotes."""
     where = "" if device == "'cpu'" else f", device={device}"
     if a.size > READABLE:
         return f"torch.from_numpy({_array(a)}).to({dtype}){where and f'.to({device})'}"

@@ -6,22 +6,24 @@ import dataclasses
 import time
 import traceback
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from conformance import literal, script
+from conformance.bridge import Spelling
 from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
-from conformance.checks.check import Clock, Unsupported, capability_reason
+from conformance.checks.check import Clock, Unsupported, capability_reason, plain
 from conformance.compare import Mismatch, Tally, Worst
 from conformance.dtypes import DTYPES, NoCounterpart
 from conformance.oracle import Oracle
 from conformance.target import Target, holds, synchronize
 from reference import rules
 from reference.derive import Call
+from reference.rule import Rule
 
 # Cases for each cell by level: (typical, any other regime, the regime "large").
 EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (30, 6, 1), 4: (30, 6, 1)}
@@ -65,8 +67,10 @@ class Result:
 class OpSession:
     """One rule on one target."""
 
-    def __init__(self, subject: str, target: Target, options: Options, clock: Clock):
-        self.rule, self.target, self.options, self.clock = rules()[subject], target, options, clock
+    checks: Mapping[str, Check] = REGISTRY
+
+    def __init__(self, subject: str, target: Target, options: Options, clock: Clock, rule: Rule | None = None):
+        self.rule, self.target, self.options, self.clock = rule or rules()[subject], target, options, clock
         self.seed = zlib.crc32(f"{options.seed}/{subject}".encode())
         self._pools: dict[tuple[str, bool], list[Call]] = {}
         self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}
@@ -75,7 +79,7 @@ class OpSession:
     def run(self, cell: Cell) -> Result:
         """The outcome of one cell."""
         started = time.perf_counter()
-        result = self._outcome(cell, REGISTRY[cell.check])
+        result = self._outcome(cell, self.checks[cell.check])
         result.seconds, result.seed = time.perf_counter() - started, self.options.seed
         return result
 
@@ -168,8 +172,12 @@ class OpSession:
     def _trial(self, cell: Cell, call: Call, tally: Tally, index: int) -> Trial:
         return Trial(
             self.rule, self.target, cell.dtype, call, self._oracle, tally, self.clock, index,
-            announce=self.announce,
+            announce=self.announce, spell=self.spell,
         )  # fmt: skip
+
+    def spell(self, call: Call) -> Spelling:
+        """How torch is called."""
+        return plain(self.rule)
 
     # failures
 

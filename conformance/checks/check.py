@@ -71,6 +71,10 @@ class Trial:
     index: int = 0
     evidence: Evidence | None = None
     device: str | None = None
+    # how the rule is called, where that depends on the case
+    spell: Callable[[Call], Spelling] | None = None
+    # where a check compares no numbers: the script that shows its failure
+    script: str = ""
     # told of the evidence before torch runs: the search for the case that kills a worker listens here
     announce: Callable[[Trial], None] | None = None
 
@@ -84,7 +88,8 @@ class Trial:
 
     def bound(self, spelling: Spelling | None = None, oracle: Oracle | None = None) -> Bound:
         """The call in torch, in the rule's own spelling or another."""
-        return Bound(spelling or plain(self.rule), oracle or self.oracle, self.place)
+        own = self.spell(self.call) if self.spell else plain(self.rule)
+        return Bound(spelling or own, oracle or self.oracle, self.place)
 
     def run(self, form: Form, bound: Bound, wants: Sequence[Want], written: bool = False) -> None:
         """Run a form on a bound call and compare everything that it returns with the wants.

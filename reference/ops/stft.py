@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.fft import halves
-from reference.rule import Array, Case, is_stepping, rule
+from reference.rule import Case
 
 
 def window_of(window, n_fft, win_length):
@@ -81,5 +80,5 @@ def stft_cases(draw: Draw):
         options["align_to_window"] = draw.choice(None, False, True)
     is_complex = x.dtype.kind == "c" or (window is not None and window.dtype.kind == "c")
     options["onesided"] = draw.choice(None, False, *(() if is_complex else (True,)))
-    options["return_complex"] = True if is_complex or draw.integer(0, 3) else False
+    options["return_complex"] = bool(is_complex or draw.integer(0, 3))
     return Case((x, n_fft), options)

@@ -1,0 +1,81 @@
+"""A layer as Python: the module of a case, and the module as a function of its inputs and parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from conformance.bridge import Spelling, resolve, tensor
+from conformance.dtypes import Dtype
+from reference.derive import Call
+from reference.nn.layer import placed
+
+# Parameters are replaced by plain tensors, so that torch differentiates, batches and dualizes them as inputs.
+_PLANTED = """def layer(inputs, parameters, buffers, args, kwargs, places, training):
+    for name, t in zip(NAMES, parameters):
+        owner, leaf = m.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
+        owner._parameters.pop(leaf, None)
+        setattr(owner, leaf, t)
+    for name, t in zip(BUFFERS, buffers):
+        owner, leaf = m.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
+        owner._buffers[leaf] = t.clone()
+
+    def put(value):
+        if isinstance(value, tuple):
+            return tuple(map(put, value))
+        known = isinstance(value, str) and value[:1] == "x" and value[1:].isdigit()
+        return inputs[int(value[1:])] if known else value
+
+    return flat(m(*put(places)))
+
+
+def flat(out):
+    if not isinstance(out, tuple):
+        return out
+    return tuple(t for part in out for t in (flat(part) if isinstance(part, tuple) else (part,)) if t is not None)"""
+
+
+def constructor(call: Call) -> str:
+    """The module of a case, as Python."""
+    _, _, _, args, kwargs, _, _ = call.case.args
+    words = [*map(_word, args), *(f"{k}={_word(v)}" for k, v in kwargs.items())]
+    return f"torch.{call.rule.name}({', '.join(words)})"
+
+
+def _word(value: Any) -> str:
+    return repr(value)
+
+
+def spelled(call: Call) -> Spelling:
+    """The layer as a function of (inputs, parameters, buffers), its module made beforehand."""
+    training = call.case.args[6]
+    lines = [
+        f"m = {constructor(call)}.train({training})",
+        "NAMES, BUFFERS = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]",
+        _PLANTED,
+    ]
+    return Spelling("layer", "\n".join(lines))
+
+
+def module(call: Call, dtype: Dtype, device: torch.device) -> torch.nn.Module:
+    """The module of a case on a device, in its own initial state."""
+    _, _, _, args, kwargs, _, training = call.case.args
+    made: torch.nn.Module = resolve(call.rule.name)(*args, **kwargs)
+    return made.to(device=device, dtype=getattr(torch, dtype.name)).train(training)
+
+
+def loaded(call: Call, arrays: list[Any], dtype: Dtype, device: torch.device) -> torch.nn.Module:
+    """The module of a case with the case's parameters and buffers."""
+    made = module(call, dtype, device)
+    state = [a for a, p in zip(arrays, call.paths) if p[0] in ("parameters", "buffers")]
+    with torch.no_grad():
+        for t, a in zip([*made.parameters(), *made.buffers()], state):
+            t.copy_(tensor(a, dtype, device))
+    return made
+
+
+def inputs_of(call: Call, arrays: list[Any], dtype: Dtype, device: torch.device) -> tuple[list[Any], Any]:
+    """The input tensors of a case, and how they stand in the call."""
+    xs = [tensor(a, dtype, device) for a, p in zip(arrays, call.paths) if p[0] == "inputs"]
+    return xs, placed(call.case.args[5], xs)

@@ -1,0 +1,187 @@
+"""What a layer is: constructor arguments, named parameters and buffers, modes, and rules that exist already.
+
+A layer is a function with the signature of torch's constructor. It returns a `Described`: the parameters with
+their initial laws, the buffers with their initial values, and `forward`, which composes rules on a tape; the
+backward pass is the tape's. Every layer is a rule too, of its inputs and parameters, so that each check of an
+op is one of a layer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from reference.draw import Draw
+from reference.laws import Law
+from reference.rule import Array, Case, Rule, Waiver, is_array, is_inexact
+from reference.tape import Node, Tape
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """A parameter's shape, and what it is at the beginning: a law of independent numbers, or one number."""
+
+    shape: tuple[int, ...]
+    initial: Law | float
+
+
+Values = Mapping[str, Any]  # nodes or arrays of parameters and buffers by name
+
+
+@dataclasses.dataclass(frozen=True)
+class Described:
+    """A layer with its constructor's arguments settled.
+
+    parameters  by name, in torch's order
+    forward     (tape, values, training, *inputs) -> a node, or a tuple of them; values has the buffers too
+    buffers     by name, in torch's order, at the beginning: arrays of float64, int64 or bool
+    after       (values, *inputs) -> the buffers that a call in training has changed
+    """
+
+    parameters: dict[str, Parameter]
+    forward: Callable[..., Any]
+    buffers: dict[str, Array] = dataclasses.field(default_factory=dict)
+    after: Callable[..., dict[str, Array]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerCase:
+    """A constructor's arguments and a call: arrays may stand inside tuples, and None where a call leaves one out."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
+    inputs: tuple[Any, ...] = ()
+    training: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """A registered layer.
+
+    name       "nn.Linear"
+    describe   the decorated function
+    rule       the layer as a rule of (inputs, parameters, buffers), with the rest as options
+    no_batch   the documentation allows an input without a batch dimension
+    positive   parameters that must be drawn positive
+    """
+
+    name: str
+    describe: Callable[..., Described]
+    rule: Rule
+    no_batch: bool
+
+    @property
+    def family(self) -> str:
+        return self.rule.family
+
+
+LAYERS: dict[str, Layer] = {}
+
+
+def layer(
+    name: str,
+    *,
+    cases: Callable[[Draw], LayerCase],
+    no_batch: bool = False,
+    complex: bool = False,
+    analytic: bool = True,
+    second_order: bool = True,
+    positive: tuple[str, ...] = (),
+    waivers: tuple[Waiver, ...] = (),
+) -> Callable[[Callable[..., Described]], Layer]:
+    """Register the decorated function as the layer torch.<name>. See Layer and Rule for the options."""
+
+    def register(describe: Callable[..., Described]) -> Layer:
+        def drawn(draw: Draw) -> Case:
+            return call_of(describe, cases(draw), draw, positive, complex)
+
+        def fn(
+            inputs: list[Array], parameters: list[Array], buffers: list[Array],
+            args: Any, kwargs: Any, places: Any, training: Any,
+        ) -> Any:  # fmt: skip
+            return evaluate(describe(*args, **kwargs), inputs, parameters, buffers, places, training)
+
+        made = Rule(
+            name=name, fn=fn, cases=drawn, errors=None, aliases=(), method=False, complex=complex, analytic=analytic,
+            special="", mutates=(), any_strides=True, second_order=second_order, structure="", gauge="", dtypes=(),
+            waivers=tuple(waivers), family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
+            tensors=("inputs", "parameters", "buffers"),
+        )  # fmt: skip
+        LAYERS[name] = found = Layer(name, describe, made, no_batch)
+        return found
+
+    return register
+
+
+# the layer as a rule
+
+
+def call_of(
+    describe: Callable[..., Described], case: LayerCase, draw: Draw, positive: tuple[str, ...], complex: bool
+) -> Case:
+    """The case of the rule: arrays in lists, the places of the inputs as names ("x0") in what is left."""
+    described = describe(*case.args, **case.kwargs)
+    arrays: list[Array] = []
+
+    def named(value: Any) -> Any:
+        if is_array(value):
+            arrays.append(value)
+            return f"x{len(arrays) - 1}"
+        return tuple(map(named, value)) if isinstance(value, tuple) else value
+
+    places = tuple(map(named, case.inputs))
+    drawn = draw.numbers if complex else draw.reals
+    parameters = [
+        draw.reals(p.shape, 0.25, 1.0) if n.rpartition(".")[2] in positive else drawn(p.shape, -1.0, 1.0)
+        for n, p in described.parameters.items()
+    ]
+    buffers = [
+        draw.reals(b.shape, 0.5, 2.0) if is_inexact(b) else b for b in described.buffers.values()
+    ]  # running statistics, as after some training
+    return Case((arrays, parameters, buffers, case.args, case.kwargs, places, case.training))
+
+
+def evaluate(
+    described: Described,
+    inputs: list[Array],
+    parameters: list[Array],
+    buffers: list[Array],
+    places: Any,
+    training: bool,
+) -> tuple[Any, Callable[..., Any]]:
+    """The outputs and the vjp of a layer: gradients of the inputs and of the parameters, none of the buffers."""
+    tape = Tape()
+    xs = [tape.variable(x) for x in inputs]
+    ps = [tape.variable(p) for p in parameters]
+    values: dict[str, Any] = {**dict(zip(described.parameters, ps)), **dict(zip(described.buffers, buffers))}
+    outs = described.forward(tape, values, training, *placed(places, xs))
+    many = isinstance(outs, tuple)
+    nodes = [o if isinstance(o, Node) else Node(np.asarray(o)) for o in (outs if many else (outs,))]
+
+    def vjp(g: Any) -> Any:
+        pairs = [(n, c) for n, c in zip(nodes, g if many else (g,)) if c is not None and n.tracked]
+        if not pairs:
+            return [None] * len(xs), [None] * len(ps), [None] * len(buffers)
+        found = tape.backward([n for n, _ in pairs], [c for _, c in pairs])
+
+        def gradient(node: Node) -> Array | None:
+            if not node.tracked:
+                return None
+            g = found[node]
+            return np.zeros_like(node.value) if g is None else g
+
+        return [gradient(x) for x in xs], [gradient(p) for p in ps], [None] * len(buffers)
+
+    values_out = tuple(n.value for n in nodes)
+    return (values_out if many else values_out[0]), vjp
+
+
+def placed(places: Any, xs: list[Any]) -> Any:
+    """The inputs in their places: "x1" stands for the second."""
+    if isinstance(places, tuple):
+        return tuple(placed(p, xs) for p in places)
+    return xs[int(places[1:])] if isinstance(places, str) and places[:1] == "x" and places[1:].isdigit() else places

@@ -1,0 +1,50 @@
+"""Every layer, as a rule of its inputs and parameters, is right by its own identities, without torch."""
+
+import inspect
+
+import pytest
+
+from conformance import literal
+from conformance.draws import SeededDraw
+from reference.laws import Law
+from reference.nn import LAYERS
+from tests.reference.proof import draw_call, prove
+
+ALL = sorted(LAYERS)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_gradients_of_inputs_and_parameters_are_the_adjoint_of_the_forward_pass(name):
+    for seed in range(25):
+        prove(LAYERS[name].rule, seed)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if LAYERS[n].rule.complex])
+def test_the_same_holds_for_complex_layers(name):
+    for seed in range(15):
+        prove(LAYERS[name].rule, seed, complex=True)
+
+
+@pytest.mark.parametrize("regime", ["empty", "scalar", "edges"])
+@pytest.mark.parametrize("name", ALL)
+def test_the_identities_hold_at_every_size(name, regime):
+    for seed in range(4):
+        prove(LAYERS[name].rule, seed, regime)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_case_is_written_and_read_back(name):
+    call = draw_call(LAYERS[name].rule, 0)
+    assert literal.write(literal.read(literal.write(call.case))) == literal.write(call.case)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_layer_documents_itself_and_describes_its_parameters(name):
+    layer = LAYERS[name]
+    doc = inspect.getdoc(layer.describe)
+    assert doc and "Source:" in doc
+    _, parameters, buffers, args, kwargs, _, _ = layer.rule.cases(SeededDraw(0)).args
+    described = layer.describe(*args, **kwargs)
+    assert [p.shape for p in described.parameters.values()] == [p.shape for p in parameters]
+    assert [b.shape for b in described.buffers.values()] == [b.shape for b in buffers]
+    assert all(isinstance(p.initial, (Law, float)) for p in described.parameters.values())
