@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.shape import refusing
-from reference.rule import Array, Case, conj, is_stepping, rule
+from reference.rule import SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def complexes(draw: Draw, shape):
@@ -58,7 +58,24 @@ def complex(real: Array, imag: Array):
     return out, vjp
 
 
-@rule("polar", cases=two_reals(0.0, 4.0), errors=integers_refused, method=False, analytic=False)
+def turn_room(abs, angle):
+    return np.broadcast_to(1.0 / np.where(abs == 0, 1.0, abs), np.broadcast_shapes(abs.shape, angle.shape))
+
+
+@rule(
+    "polar",
+    cases=two_reals(0.0, 4.0),
+    errors=integers_refused,
+    method=False,
+    analytic=False,
+    waivers=[
+        Waiver(
+            "torch takes exp(i angle) for the sign of the rounded result, whose derivatives divide by abs and cancel",
+            room=turn_room,
+            checks=SECOND_ORDER,
+        )
+    ],
+)
 def polar(abs: Array, angle: Array):
     """abs (cos(angle) + i sin(angle)).
 

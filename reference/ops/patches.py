@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.resample import pad as pad_rule
 from reference.ops.views import in_memory, select_cases, slice_arguments
 from reference.rule import Array, Case, rule
 
@@ -128,3 +129,33 @@ def as_strided_scatter(input: Array, src: Array, size, stride, storage_offset=No
     """
     at = in_memory(size, stride, storage_offset)
     return patched(input, src, lambda a: a.reshape(-1)[at])
+
+
+def padded_cases(draw: Draw):
+    x = draw.numbers(draw.shape())
+    widths = []
+    for size in reversed(x.shape[draw.integer(0, x.ndim) :]):
+        cut = min(size // 2, 2)
+        widths += [draw.integer(-cut, 3), draw.integer(-cut, 3)]
+    widths = draw.choice(tuple, list)(widths)
+    return draw.choice(Case((x, widths)), Case((x, widths, 1.5)), Case((x, widths), dict(value=-2)))
+
+
+@rule(
+    "constant_pad_nd",
+    cases=padded_cases,
+    errors=lambda draw: [
+        (Case((draw.reals((2, 3)), (1,))), RuntimeError),
+        (Case((draw.reals((3,)), (1, 1, 1, 1))), RuntimeError),
+        (Case((draw.reals((3,)), (-2, -2))), RuntimeError),
+    ],
+    method=False,
+    complex=True,
+    special="nonfinite",
+)
+def constant_pad_nd(input: Array, pad, value=0):
+    """The input with (left, right) further elements of one value on each axis, the last axis first; negative ones cut.
+
+    input: (*); output: (*) with axis d larger by left + right.  Source: torch.nn.functional.pad.
+    """
+    return pad_rule.fn(input, pad, "constant", value)

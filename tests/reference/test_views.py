@@ -126,3 +126,9 @@ def test_fill_takes_the_gradient_to_its_value():
 def test_the_method_where_keeps_the_tensor_where_the_condition_holds():
     out = value("Tensor.where", np.array([1.0, 2.0]), np.array([True, False]), -1.0)
     assert out.tolist() == [1, -1]
+
+
+def test_padding_with_a_constant_is_that_of_numpy():
+    out = value("constant_pad_nd", CUBE, (1, 2, 0, 3), 7.0)
+    assert np.array_equal(out, np.pad(CUBE, ((0, 0), (0, 3), (1, 2)), constant_values=7.0))
+    assert np.array_equal(value("constant_pad_nd", CUBE, [-1, 0]), CUBE[:, :, 1:])
