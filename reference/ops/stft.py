@@ -153,7 +153,8 @@ def stft(
         gw = (spread * np.conj(frames)).sum(tuple(range(spread.ndim - 1)))
         back = overlapped(spread * np.conj(w), hop, len(at))
         grad = np.zeros((*input.shape[:-1], length + 1), back.dtype)
-        np.add.at(grad, (..., at), back)
+        places: Any = (..., at)
+        np.add.at(grad, places, back)
         grad = grad[..., :length]
         return grad if input.dtype.kind == "c" else grad.real, window_part(gw, window, left)
 
