@@ -100,7 +100,7 @@ def householder_product(input: Array, tau: Array):
     x, back = reflected(v, tau, np.broadcast_to(np.eye(m, n, dtype=input.dtype), input.shape), False)
 
     def vjp(g):
-        if not tau.shape[-1]:  # without reflections nothing is read
+        if not input.size or not tau.shape[-1]:  # without reflections nothing is read
             return None, None
         gv, gt, _ = back(g)
         return placed(gv, input.shape), gt
