@@ -9,7 +9,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.linalg import herm, normal, not_square, sized
 from reference.ops.matmul import multi_dot, multi_dot_cases
-from reference.ops.matrices import gap_room, matrix_norm, matrix_norm_cases
+from reference.ops.matrices import apart, gap_room, matrix_norm, matrix_norm_cases
 from reference.ops.vector_norm import CURVATURE, away_from_zero, norm_room, vector_norm, vector_norm_cases
 from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
 
@@ -177,14 +177,12 @@ def frobenius_norm(input: Array, dim, keepdim=False):
 
 
 def nuclear_cases(draw: Draw):
-    while True:
-        case = matrix_norm_cases(draw)
-        if len(case.args) > 1 and case.args[1] == "nuc":
-            break
-    x, dim, keepdim = case.args[0], case.kwargs.get("dim", (-2, -1)), case.kwargs["keepdim"]
-    if x.ndim == 2 and dim in ((-2, -1), (0, 1)):
-        return Case((x,), dict(keepdim=keepdim))
-    return Case((x, dim), dict(keepdim=keepdim))
+    shape = (9000, 2, 2) if draw.regime == "large" else tuple(max(n, 1) for n in draw.shape(2, 3))
+    dim = (1, 2) if draw.regime == "large" else draw.permutation(len(shape))[:2]
+    x = apart(draw.numbers(shape), dim)
+    if dim == (0, 1) and len(shape) == 2:
+        return Case((x,), draw.choice({}, dict(keepdim=True)))
+    return Case((x, tuple(d - len(shape) if draw.boolean() else d for d in dim)), dict(keepdim=draw.boolean()))
 
 
 def nuclear_room(input, dim=None, keepdim=False):

@@ -1,0 +1,31 @@
+"""Indefinite factors: they multiply to the matrix, and solve."""
+
+import numpy as np
+import pytest
+
+from reference.ops.ldl import multiplied
+from tests.reference.test_spectra import herm, matrices, value
+
+
+@pytest.mark.parametrize("complex", [False, True])
+@pytest.mark.parametrize("hermitian", [False, True])
+@pytest.mark.parametrize("n", [1, 2, 5, 30])
+def test_ldl_multiplies_to_the_matrix_and_solves(complex, hermitian, n):
+    a, b = matrices(complex, n, n), matrices(complex, n, 2)
+    a = a + (herm(a) if hermitian else a.T)
+    a[np.arange(n), np.arange(n)] *= 0.1  # asks for blocks of two
+    packed, pivots = value("linalg.ldl_factor", a, hermitian=hermitian)
+    assert np.allclose(multiplied(packed, pivots, hermitian), a, atol=1e-12)
+    assert np.allclose(a @ value("linalg.ldl_solve", packed, pivots, b, hermitian=hermitian), b, atol=1e-9)
+    assert np.array_equal(packed, np.tril(packed))
+
+
+def test_a_matrix_with_a_large_diagonal_is_not_permuted():
+    packed, pivots, info = value("linalg.ldl_factor_ex", np.array([[4.0, 2.0], [2.0, -3.0]]))
+    assert pivots.tolist() == [1, 2] and info == 0
+    assert packed.tolist() == [[4.0, 0.0], [0.5, -4.0]]
+
+
+def test_a_zero_diagonal_gives_a_block_of_two():
+    packed, pivots = value("linalg.ldl_factor", np.array([[0.0, 2.0], [2.0, 0.0]]))
+    assert pivots.tolist() == [-2, -2] and packed.tolist() == [[0.0, 0.0], [2.0, 0.0]]
