@@ -84,8 +84,9 @@ class Spelling:
 class Bound:
     """A call in torch with everything fixed except its differentiable inputs.
 
-    Calling it with those (in signature order) gives the tuple of differentiable outputs. `tensors`
-    are all tensor arguments of the call, `xs` the differentiable ones, `places` where they stand.
+    Calling it with those (in signature order) gives the tuple of differentiable outputs, or of all outputs
+    where none is. `tensors` are all tensor arguments of the call, `xs` the differentiable ones, `places`
+    where they stand.
     """
 
     def __init__(
@@ -97,7 +98,7 @@ class Bound:
     ):
         self.spelling, self.oracle, self.device = spelling, oracle, device
         self.function = spelling.function
-        self.places, self.ys = oracle.xs, oracle.ys
+        self.places, self.ys = oracle.xs, oracle.ys or list(range(len(oracle.outs)))
         self.layout: Any = None  # how the tensors are held, where that is not contiguous
         self.tensors = tensors or [tensor(a, oracle.dtype, device) for a in oracle.arrays]
         case = oracle.call.replaced([_Slot(i) for i in range(len(oracle.arrays))])

@@ -31,8 +31,9 @@ def x_name(oracle: Oracle, place: int) -> str:
 
 
 def wants_outputs(o: Oracle) -> list[Want]:
+    """The differentiable outputs, or all of an op that has none (as Bound returns them)."""
     many = len(o.outs) > 1
-    return [(f"output {i}" if many else "output", o.value, i) for i in o.ys]
+    return [(f"output {i}" if many else "output", o.value, i) for i in o.ys or range(len(o.outs))]
 
 
 def wants_gradients(o: Oracle, quantity: Any = None, what: str = "gradient of ") -> list[Want]:
