@@ -86,9 +86,9 @@ class Spelling:
 class Bound:
     """A call in torch with everything fixed except its differentiable inputs.
 
-    Calling it with those (in signature order) gives the tuple of differentiable outputs (of all outputs, where
-    nothing is differentiable). `tensors`
-    are all tensor arguments of the call, `xs` the differentiable ones, `places` where they stand.
+    Calling it with those (in signature order) gives the tuple of differentiable outputs, or of all outputs
+    where none is. `tensors` are all tensor arguments of the call, `xs` the differentiable ones, `places`
+    where they stand.
     """
 
     def __init__(

@@ -152,7 +152,7 @@ def difference(fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], 
         return fn(moved)
 
     def central(h: float) -> list[Any]:
-        return [None if p is None else (p - m) / (2 * h) for p, m in zip(at(h), at(-h))]
+        return [None if not is_inexact(p) else (p - m) / (2 * h) for p, m in zip(at(h), at(-h))]
 
     h = DIFFERENCE
     rows = [central(h), central(2 * h), central(4 * h), central(8 * h)]

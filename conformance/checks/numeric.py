@@ -32,6 +32,7 @@ def x_name(oracle: Oracle, place: int) -> str:
 
 
 def wants_outputs(o: Oracle) -> list[Want]:
+    """The differentiable outputs, or all of an op that has none (as Bound returns them)."""
     many = len(o.outs) > 1
     return [(f"output {i}" if many else "output", o.value, i) for i in o.shown]
 

@@ -236,6 +236,7 @@ def lowered_room(input1, input2, weight, bias=None):
 
 @rule(
     "nn.functional.bilinear",
+    aliases=("bilinear",),
     cases=bilinear_cases,
     waivers=[
         Waiver(

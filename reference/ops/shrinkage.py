@@ -134,6 +134,7 @@ def hardshrink(input: Array, lambd=0.5):
     "nn.functional.threshold",
     cases=lambda draw: Case((draw.reals(draw.shape()), draw.choice(0.5, 0.0, -1, 1), draw.choice(-2.0, 0, 20))),
     errors=not_a_tensor,
+    aliases=("threshold",),
     special="ieee",
 )
 def threshold(input: Array, threshold, value, inplace=False):
