@@ -95,11 +95,11 @@ def second_forward_is_small(trial: Trial) -> bool:
 
 
 def several_inputs(trial: Trial) -> bool:
-    return len(trial.oracle.xs) > 1
+    return forward_once(trial) and len(trial.oracle.xs) > 1
 
 
 def several_outputs(trial: Trial) -> bool:
-    return len(trial.oracle.ys) > 1
+    return forward_once(trial) and len(trial.oracle.ys) > 1
 
 
 def is_empty(trial: Trial) -> bool:
@@ -362,6 +362,8 @@ def spellings(rule: Rule) -> list[Spelling]:
 
 def in_place(rule: Rule) -> dict[str, Spelling]:
     """The in-place methods by name."""
+    if rule.name.endswith("_") and not rule.name.endswith("__"):
+        return {rule.name: changing(rule.name)}
     if not rule.method:
         return {}
     plain = [n for n in (rule.name.removeprefix("nn.functional."), *rule.aliases) if "." not in n]
