@@ -97,7 +97,7 @@ def second_forward_is_small(trial: Trial) -> bool:
 
 
 def several_inputs(trial: Trial) -> bool:
-    return len(trial.oracle.xs) > 1
+    return forward_once(trial) and len(trial.oracle.xs) > 1
 
 
 def several_outputs(trial: Trial) -> bool:
@@ -364,6 +364,8 @@ def spellings(rule: Rule) -> list[Spelling]:
 
 def in_place(rule: Rule) -> dict[str, Spelling]:
     """The in-place methods by name."""
+    if rule.name.endswith("_") and not rule.name.endswith("__"):
+        return {rule.name: changing(rule.name)}
     if not rule.method:
         return {}
     plain = [n for n in (rule.name.removeprefix("nn.functional."), *rule.aliases) if "." not in n]

@@ -20,6 +20,8 @@ NONE = inspect.Parameter.empty
 
 # What the installed torch does not tell about a rule, and why; anything else must agree.
 UNTOLD = {
+    "Tensor.where": "the schema is that of torch.where; the documentation gives (condition, y), whose name is `other`",
+    "nonzero": "the schema has no as_tuple, which the Python binding adds",
     "einsum": "takes *args; the documentation gives (equation, *operands)",
 }
 # Parameters in which a rule that merges overloads cannot be as each of them is, and what it does.
@@ -159,7 +161,8 @@ def test_the_signature_is_torchs(name):
 
 def test_what_is_said_of_a_rule_is_of_a_rule_that_there_is():
     assert set(UNTOLD) | {name for name, _ in APART} <= set(rules())
-    assert all(parameter in rules()[name].signature.parameters or parameter == "dtype" for name, parameter in APART)
+    absent = ("dtype", "reverse", "element", "test_element")
+    assert all(parameter in rules()[name].signature.parameters or parameter in absent for name, parameter in APART)
 
 
 def test_a_signature_that_is_wrong_is_seen():
