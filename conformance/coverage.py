@@ -12,12 +12,15 @@ import reference
 from conformance.checks.numeric import in_place
 from conformance.inventory import NAMESPACES, Name
 from reference import lookup
+from reference.laws import LAWS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
+# methods of random functions that have a law under another name
+_FUNCTIONS = {f"Tensor.{name}": name for name in ("bernoulli", "multinomial")}
 OMITTED = Path(reference.__file__).parent / "omitted.toml"
 
 
@@ -64,7 +67,10 @@ def rows(names: Sequence[Name], omitted: Sequence[Omission]) -> list[Row]:
 
 
 def covered_by(path: str) -> str | None:
-    """The rule whose checks call this name, if there is one."""
+    """The rule or law whose checks call this name, if there is one."""
+    law = path if path in LAWS else _FUNCTIONS.get(path)
+    if law is not None:
+        return f"laws.{law}"
     rule = lookup(path)
     if rule is None and path.endswith("_"):
         base = path.rpartition(".")[2][:-1]

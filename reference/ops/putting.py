@@ -213,27 +213,3 @@ def fill_diagonal_(self: Array, fill_value, wrap=False):
     places = np.arange(0, min(stop, self.size), step) if width else np.zeros(0, np.int64)
     out, vjp = written(self, places, np.full(len(places), fill_value), False)
     return out, lambda g: vjp(g)[:1]
-
-
-def tensor_where_cases(draw: Draw):
-    condition, left, right = draw.shapes(3)
-    return Case((draw.numbers(left), draw.bools(condition), draw.choice(draw.numbers(right), -0.5)))
-
-
-@rule(
-    "Tensor.where",
-    cases=tensor_where_cases,
-    errors=lambda draw: [(Case((draw.reals((3,)), draw.bools((2,)), draw.reals((3,)))), RuntimeError)],
-    complex=True,
-    special="ieee",
-)
-def where(self: Array, condition: Array, other: Array | float):
-    """self where the condition holds, else other.
-
-    self, condition, other: broadcast to the output.  Source: torch.Tensor.where.
-    """
-    return np.where(condition, self, other), lambda g: (
-        to(self, np.where(condition, g, 0.0)),
-        None,
-        to(np.asarray(other), np.where(condition, 0.0, g)),
-    )
