@@ -134,6 +134,8 @@ def representation(make, given, dtype, device):
     except (SyntaxError, NameError, TypeError):
         return NotImplemented
     assert repr(again) == text, f"{text} makes {again!r}"
+    shapes = [[(n, p.shape) for n, p in each.named_parameters()] for each in (m, again)]
+    assert shapes[0] == shapes[1], f"{text} leaves out an option: it makes the parameters {shapes[1]}"
 
 
 def freezing(make, given, dtype, device):
@@ -163,7 +165,7 @@ def modes(make, given, dtype, device):
     for mode in (False, True):
         assert m.train(mode) is m
         assert all(s.training is mode for s in m.modules()), f"train({mode}) left a submodule"
-    assert m.eval() is m and not any(s.training for s in m.modules())
+    assert m.eval() is m and not any(s.training for s in m.modules()), "eval() left a module in training"
 
 
 def meta(make, given, dtype, device):
