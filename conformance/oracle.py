@@ -87,7 +87,8 @@ class Oracle:
             assert waiver.room is not None
             size = np.abs(np.asarray(waiver.room(*case.args, **case.kwargs)))
             for scale in scales:
-                size = _times(size, np.abs(next(s for s in scale if s is not None)))
+                sizes = [np.abs(s) for s in scale if s is not None]  # the first alone may be zero
+                size = _times(size, sizes[0] if len(sizes) == 1 else np.max([s.max(initial=0.0) for s in sizes]))
             return [size if size.shape == np.shape(w) else size.max(initial=0.0) for w in wants]
 
         dtypes = [self._kind(w) if is_inexact(w) else None for w in wants]
