@@ -205,7 +205,7 @@ _CAPABILITY = re.compile(
     r"|not currently supported|only supports|support (is )?only|only tensors of floating point|not compiled with"
     r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
-    r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet"
+    r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet|in randomness error mode"
     r"|expected .* (but got|to be) .*(half|bfloat)",
     re.IGNORECASE,
 )

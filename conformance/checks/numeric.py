@@ -100,11 +100,11 @@ def several_outputs(trial: Trial) -> bool:
 
 
 def is_empty(trial: Trial) -> bool:
-    return any(a.size == 0 for a in trial.call.arrays)
+    return bool(trial.oracle.ys) and any(a.size == 0 for a in trial.call.arrays)
 
 
 def is_scalar(trial: Trial) -> bool:
-    return any(a.ndim == 0 for a in trial.call.arrays)
+    return bool(trial.oracle.ys) and any(a.ndim == 0 for a in trial.call.arrays)
 
 
 def broadcasts(trial: Trial) -> bool:

@@ -237,6 +237,7 @@ def lowered_room(input1, input2, weight, bias=None):
 @rule(
     "nn.functional.bilinear",
     cases=bilinear_cases,
+    aliases=("bilinear",),
     waivers=[
         Waiver(
             "under autocast the products inside are in bfloat16, and their sum comes out in float32",
