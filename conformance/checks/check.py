@@ -247,7 +247,7 @@ _CAPABILITY = re.compile(
     r"|only tensors of floating point|not compiled with"
     r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
-    r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet"
+    r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet|in randomness error mode"
     r"|have a batching rule|(expected|supports) .* (but got|to be) .*(half|bfloat)"
     r"|handle types other than|expected a tensor .* of float, double",
     re.IGNORECASE,
