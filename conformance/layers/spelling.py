@@ -9,7 +9,9 @@ import torch
 from conformance.bridge import Spelling, resolve, tensor
 from conformance.dtypes import Dtype
 from reference.derive import Call
+from reference.nn import LAYERS
 from reference.nn.layer import placed
+from reference.rule import is_array
 
 # Parameters are replaced by plain tensors, so that torch differentiates, batches and dualizes them as inputs.
 _PLANTED = """def layer(inputs, parameters, buffers, args, kwargs, places, training):
@@ -44,24 +46,51 @@ def constructor(call: Call) -> str:
 
 
 def _word(value: Any) -> str:
+    if is_array(value):  # a constructor's tensor, which becomes a buffer
+        return f"torch.tensor({value.tolist()}, dtype=torch.{value.dtype})"
     return repr(value)
+
+
+def dry(call: Call) -> str:
+    """The arguments of a call that makes a lazy layer's parameters, as Python; nothing for other layers."""
+    if not LAYERS[call.rule.name].lazy:
+        return ""
+    return f"torch.zeros({_first(call).shape})"
+
+
+def _first(call: Call) -> Any:
+    """The first input."""
+    return next(a for a, p in zip(call.arrays, call.paths) if p[0] == "inputs")
 
 
 def spelled(call: Call) -> Spelling:
     """The layer as a function of (inputs, parameters, buffers), its module made beforehand."""
     training = call.case.args[6]
+    first = dry(call)
     lines = [
-        f"m = {constructor(call)}.train({training})",
+        f"m = {constructor(call)}",
+        *([f"m.eval()({first})"] if first else []),
+        f"m.train({training})",
         "NAMES, BUFFERS = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]",
         _PLANTED,
     ]
     return Spelling("layer", "\n".join(lines))
 
 
+def constructed(call: Call, **factory: Any) -> torch.nn.Module:
+    """The constructor called as the case says, and with what `factory` adds."""
+    _, _, _, args, kwargs, _, _ = call.case.args
+    given = [tensor(a, None, torch.device("cpu")) if is_array(a) else a for a in args]
+    made: torch.nn.Module = resolve(call.rule.name)(*given, **kwargs, **factory)
+    return made
+
+
 def module(call: Call, dtype: Dtype, device: torch.device) -> torch.nn.Module:
-    """The module of a case on a device, in its own initial state."""
-    _, _, _, args, kwargs, _, training = call.case.args
-    made: torch.nn.Module = resolve(call.rule.name)(*args, **kwargs)
+    """The module of a case on a device, in its own initial state; the parameters of a lazy one are made."""
+    made, training = constructed(call), call.case.args[6]
+    if LAYERS[call.rule.name].lazy:
+        with torch.no_grad():  # in eval: a call in training would change buffers
+            made.eval()(torch.zeros(_first(call).shape))
     return made.to(device=device, dtype=getattr(torch, dtype.name)).train(training)
 
 
