@@ -116,7 +116,8 @@ def layer(
 
         made = Rule(
             name=name, fn=fn, cases=drawn, errors=None, aliases=(), method=False, complex=complex, analytic=analytic,
-            special="", mutates=(), any_strides=True, second_order=second_order, structure="", gauge="", dtypes=(),
+            special="", mutates=(), constants=(), any_strides=True, second_order=second_order, structure="", gauge="",
+            dtypes=(),
             waivers=tuple(waivers), family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
             tensors=("inputs", "parameters", "buffers"),
         )  # fmt: skip

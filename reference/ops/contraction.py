@@ -238,7 +238,6 @@ def lowered_room(input1, input2, weight, bias=None):
     "nn.functional.bilinear",
     aliases=("bilinear",),
     cases=bilinear_cases,
-    aliases=("bilinear",),
     waivers=[
         Waiver(
             "under autocast the products inside are in bfloat16, and their sum comes out in float32",
