@@ -24,7 +24,7 @@ from typing import Any
 NAMESPACES = ("", "Tensor", "nn.functional", "linalg", "special", "fft")
 # Not functions of values: where a tensor lives, how it is stored, what is attached to it.
 KINDS = ("differentiable", "value", "other", "unknown", "class")
-SECONDS = 120.0
+SECONDS = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
