@@ -38,7 +38,7 @@ class Oracle:
         self._moves: dict[int, tuple[list[Any], list[Any]]] = {}
         constants = call.rule.constants
         self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o) and i not in constants]
-        self.cotangents = [None if i in constants else self._direction(o) for i, o in enumerate(self.outs)]
+        self.cotangents: list[Any] = [None if i in constants else self._direction(o) for i, o in enumerate(self.outs)]
         with np.errstate(all="ignore"):
             self.gradients = self._pull(self.cotangents) if self.ys else [None] * len(self.arrays)
         self.xs = [i for i, d in enumerate(self.gradients) if d is not None]
