@@ -10,6 +10,7 @@ from conformance.bridge import Spelling, resolve, tensor
 from conformance.dtypes import Dtype
 from reference.derive import Call
 from reference.nn.layer import placed
+from reference.rule import is_array
 
 # Parameters are replaced by plain tensors, so that torch differentiates, batches and dualizes them as inputs.
 _PLANTED = """def layer(inputs, parameters, buffers, args, kwargs, places, training):
@@ -36,6 +37,13 @@ def flat(out):
     return tuple(t for part in out for t in (flat(part) if isinstance(part, tuple) else (part,)) if t is not None)"""
 
 
+_IN_PLACE = """def inplace(inputs, *rest):
+    copies = [x.clone() for x in inputs]
+    out = layer(copies, *rest)
+    assert out is copies[0], 'with inplace=True the output is not the input itself'
+    return out"""
+
+
 def constructor(call: Call) -> str:
     """The module of a case, as Python."""
     _, _, _, args, kwargs, _, _ = call.case.args
@@ -44,7 +52,20 @@ def constructor(call: Call) -> str:
 
 
 def _word(value: Any) -> str:
-    return repr(value)
+    return f"torch.tensor({value.tolist()!r}, dtype=torch.float64)" if is_array(value) else repr(value)
+
+
+def made(call: Call, **factory: Any) -> torch.nn.Module:
+    """The module of a case as its constructor leaves it; tensors among the arguments are of float64."""
+    _, _, _, args, kwargs, _, _ = call.case.args
+
+    def given(value: Any) -> Any:
+        return torch.tensor(value.tolist(), dtype=torch.float64) if is_array(value) else value
+
+    new: torch.nn.Module = resolve(call.rule.name)(
+        *map(given, args), **{k: given(v) for k, v in kwargs.items()}, **factory
+    )
+    return new
 
 
 def spelled(call: Call) -> Spelling:
@@ -55,24 +76,24 @@ def spelled(call: Call) -> Spelling:
         "NAMES, BUFFERS = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]",
         _PLANTED,
     ]
+    if call.case.args[4].get("inplace"):
+        return Spelling("inplace", "\n".join([*lines, _IN_PLACE]))
     return Spelling("layer", "\n".join(lines))
 
 
 def module(call: Call, dtype: Dtype, device: torch.device) -> torch.nn.Module:
     """The module of a case on a device, in its own initial state."""
-    _, _, _, args, kwargs, _, training = call.case.args
-    made: torch.nn.Module = resolve(call.rule.name)(*args, **kwargs)
-    return made.to(device=device, dtype=getattr(torch, dtype.name)).train(training)
+    return made(call).to(device=device, dtype=getattr(torch, dtype.name)).train(call.case.args[6])
 
 
 def loaded(call: Call, arrays: list[Any], dtype: Dtype, device: torch.device) -> torch.nn.Module:
     """The module of a case with the case's parameters and buffers."""
-    made = module(call, dtype, device)
+    new = module(call, dtype, device)
     state = [a for a, p in zip(arrays, call.paths) if p[0] in ("parameters", "buffers")]
     with torch.no_grad():
-        for t, a in zip([*made.parameters(), *made.buffers()], state):
+        for t, a in zip([*new.parameters(), *new.buffers()], state):
             t.copy_(tensor(a, dtype, device))
-    return made
+    return new
 
 
 def inputs_of(call: Call, arrays: list[Any], dtype: Dtype, device: torch.device) -> tuple[list[Any], Any]:
