@@ -212,6 +212,8 @@ def _text(value: Any, names: dict[int, str]) -> str:
     if isinstance(value, (list, tuple)):
         inside = ", ".join(_text(v, names) for v in value)
         return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {_text(v, names)}' for k, v in value.items())}}}"
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
-    return repr(value)
+    return f"torch.tensor({value.tolist()!r})" if is_array(value) else repr(value)

@@ -40,7 +40,7 @@ class Case:
 SECOND_ORDER = ("reverse_over_reverse", "forward_over_reverse", "reverse_over_forward", "forward_over_forward")
 DERIVATIVES = (
     *("vjp", "jvp", *SECOND_ORDER, "subset", "undefined_cotangents", "zero_cotangents", "accumulate", "batched_grad"),
-    *("func_vjp", "func_jvp", "func_jacrev", "func_jacfwd", "checkpoint", "checkpoint_reentrant"),
+    *("func_vjp", "func_jvp", "func_jacrev", "func_jacfwd", "checkpoint", "checkpoint_reentrant", "module"),
     *("saved_tensor_hooks", "save_on_cpu", "compile", "scalar", "edges", "broadcast", "layout_transposed"),
     *("layout_strided", "layout_offset", "layout_channels_last", "layout_conj", "layout_neg", "layout_expanded"),
     *("vmap_vjp", "spellings", "inplace", "parallel", "promotion", "autocast"),

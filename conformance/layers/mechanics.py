@@ -32,10 +32,15 @@ def same(a, b):
 
 
 def called(m, given):
-    """A call with the same random numbers each time, without gradients."""
+    """A call with the same random numbers each time, without gradients, on copies that it may change."""
     torch.manual_seed(0)
     with torch.no_grad():
-        return m(*given)
+        return m(*copied(given))
+
+
+def copied(given):
+    """The tensors among the inputs cloned."""
+    return tuple(copied(g) if isinstance(g, tuple) else g.clone() if isinstance(g, torch.Tensor) else g for g in given)
 
 
 def state_dict(make, given, dtype, device):
