@@ -17,12 +17,12 @@ from conformance.checks.check import Check, Evidence, Trial, Unsupported
 from conformance.checks.numeric import BOTH, wants_gradients, wants_outputs
 from conformance.compare import Mismatch, compare
 from conformance.layers import mechanics
-from conformance.layers.spelling import constructor, inputs_of, loaded, made, module
+from conformance.layers.spelling import constructed, constructor, dry, inputs_of, loaded, module
 from conformance.tolerance import K, Quantity
 from reference import laws
 from reference.laws import Law
 from reference.nn import LAYERS
-from reference.nn.layer import Described, placed
+from reference.nn.layer import Described, placed, settled
 
 ONCE = {"float32": 2, "float64": 3}
 FULL = {"float32": 3, "float64": 3}
@@ -44,8 +44,8 @@ CHECKS: dict[str, Check] = {
 
 def described(trial: Trial) -> Described:
     """The reference's description of the module of a case."""
-    _, _, _, args, kwargs, _, _ = trial.call.case.args
-    return LAYERS[trial.rule.name].describe(*args, **kwargs)
+    inputs, _, _, args, kwargs, places, _ = trial.call.case.args
+    return settled(LAYERS[trial.rule.name].describe, args, kwargs, placed(places, inputs))
 
 
 Run = Callable[[Trial], None]
@@ -70,8 +70,8 @@ def through_module(trial: Trial) -> None:
     m = loaded(trial.call, o.arrays, o.dtype, trial.place)
     xs, given = inputs_of(trial.call, o.arrays, o.dtype, trial.place)
     leaves = [*xs, *m.parameters()]
-    for x in xs:
-        x.requires_grad_(x.is_floating_point())
+    for i, x in enumerate(xs):
+        x.requires_grad_(i in o.xs)  # no gradient is promised to a target
     outs = [t for t in mechanics.flat(m(*mechanics.copied(given))) if isinstance(t, torch.Tensor)]
     if len(outs) != len(o.outs):
         raise Mismatch(f"{len(outs)} outputs, expected {len(o.outs)}")
@@ -194,7 +194,7 @@ def _mechanical(name: str, levels: dict[str, int]) -> None:
         def make(**factory: Any) -> torch.nn.Module:
             if not factory:
                 return loaded(trial.call, o.arrays, o.dtype, trial.place)
-            return made(trial.call, **factory)
+            return constructed(trial.call, **factory)
 
         _, given = inputs_of(trial.call, o.arrays, o.dtype, trial.place)
         trial.script = mechanical_script(promise, trial)
@@ -217,7 +217,8 @@ def mechanical_script(promise: Callable[..., Any], trial: Trial) -> str:
         "def make(**factory):",
         "    torch.manual_seed(0)",
         f"    made = {text[:-1]}{'' if text.endswith('()') else ', '}**factory)",
-        f"    return made if factory else made.to(device={device}, dtype=torch.{o.dtype.name})",
+        *([f"    factory or made.eval()({dry(trial.call)})"] if dry(trial.call) else []),
+        f"    return made if factory else made.to(device={device}, dtype=torch.{o.dtype.name}).train()",
     ]
     arrays = _of(trial, "inputs")
     for i, a in enumerate(arrays):
@@ -237,12 +238,13 @@ for _name in mechanics.PROMISES:
 @check("no_batch", ONCE)
 def no_batch(trial: Trial) -> None:
     """An input without a batch dimension gives what a batch of one gives, without its dimension."""
-    if not LAYERS[trial.rule.name].no_batch:
+    least = int(LAYERS[trial.rule.name].no_batch)
+    if not least:
         raise Unsupported("the documentation asks for a batch")
     o = trial.oracle
     m = loaded(trial.call, o.arrays, o.dtype, trial.place).eval()
     _, given = inputs_of(trial.call, o.arrays, o.dtype, trial.place)
-    if len(given) != 1 or not isinstance(given[0], torch.Tensor) or given[0].dim() < 2 or not len(given[0]):
+    if len(given) != 1 or not isinstance(given[0], torch.Tensor) or given[0].dim() <= least or not len(given[0]):
         raise Unsupported("the case has no batch")
     alone = mechanics.flat(m(given[0][0].clone()))
     whole = mechanics.flat(m(given[0][:1].clone()))

@@ -69,18 +69,22 @@ class Layer:
     name       "nn.Linear"
     describe   the decorated function
     rule       the layer as a rule of (inputs, parameters, buffers), with the rest as options
-    no_batch   the documentation allows an input without a batch dimension
-    positive   parameters that must be drawn positive
+    no_batch   how many dimensions an input without a batch has (at least), 0 where the documentation asks for one
     """
 
     name: str
-    describe: Callable[..., Described]
+    describe: Callable[..., Any]
     rule: Rule
-    no_batch: bool
+    no_batch: int
 
     @property
     def family(self) -> str:
         return self.rule.family
+
+    @property
+    def lazy(self) -> bool:
+        """Whether the first call makes the parameters."""
+        return self.name.startswith("nn.Lazy")
 
 
 LAYERS: dict[str, Layer] = {}
@@ -90,20 +94,22 @@ def layer(
     name: str,
     *,
     cases: Callable[[Draw], LayerCase],
-    no_batch: bool = False,
+    no_batch: int = 0,
     complex: bool = False,
     analytic: bool = True,
     second_order: bool = True,
     positive: tuple[str, ...] = (),
     waivers: tuple[Waiver, ...] = (),
     like: tuple[str, ...] = (),
-) -> Callable[[Callable[..., Described]], Layer]:
+) -> Callable[[Callable[..., Any]], Layer]:
     """Register the decorated function as the layer torch.<name>. See Layer and Rule for the options.
 
-    `like` are rules that the layer applies, whose waivers hold for it too.
+    A lazy layer's function returns, in place of a Described, a function of the first call's inputs that does.
+    `positive` names parameters that must be drawn positive; `like` names rules that the layer applies, whose
+    waivers hold for it too.
     """
 
-    def register(describe: Callable[..., Described]) -> Layer:
+    def register(describe: Callable[..., Any]) -> Layer:
         def drawn(draw: Draw) -> Case:
             return call_of(describe, cases(draw), draw, positive, complex)
 
@@ -111,7 +117,8 @@ def layer(
             inputs: list[Array], parameters: list[Array], buffers: list[Array],
             args: Any, kwargs: Any, places: Any, training: Any,
         ) -> Any:  # fmt: skip
-            return evaluate(describe(*args, **kwargs), inputs, parameters, buffers, places, training)
+            found = settled(describe, args, kwargs, placed(places, inputs))
+            return evaluate(found, inputs, parameters, buffers, places, training)
 
         made = Rule(
             name=name, fn=fn, cases=drawn, errors=None, aliases=(), method=False, complex=complex, analytic=analytic,
@@ -126,14 +133,21 @@ def layer(
     return register
 
 
+def settled(describe: Callable[..., Any], args: Any, kwargs: Any, inputs: Any) -> Described:
+    """The layer that a constructor's arguments make, a lazy one after a first call on these inputs."""
+    found = describe(*args, **kwargs)
+    described: Described = found if isinstance(found, Described) else found(*inputs)
+    return described
+
+
 # the layer as a rule
 
 
 def call_of(
-    describe: Callable[..., Described], case: LayerCase, draw: Draw, positive: tuple[str, ...], complex: bool
+    describe: Callable[..., Any], case: LayerCase, draw: Draw, positive: tuple[str, ...], complex: bool
 ) -> Case:
     """The case of the rule: arrays in lists, the places of the inputs as names ("x0") in what is left."""
-    described = describe(*case.args, **case.kwargs)
+    described = settled(describe, case.args, case.kwargs, case.inputs)
     arrays: list[Array] = []
 
     def named(value: Any) -> Any:
@@ -148,9 +162,10 @@ def call_of(
         draw.reals(p.shape, 0.25, 1.0) if n.rpartition(".")[2] in positive else drawn(p.shape, -1.0, 1.0)
         for n, p in described.parameters.items()
     ]
-    buffers = [
-        draw.reals(b.shape, 0.5, 2.0) if is_inexact(b) else b for b in described.buffers.values()
-    ]  # running statistics, as after some training
+    buffers = [  # running statistics as after some training
+        draw.reals(b.shape, 0.5, 2.0) if is_inexact(b) and n.rpartition(".")[2].startswith("running_") else b
+        for n, b in described.buffers.items()
+    ]
     return Case((arrays, parameters, buffers, case.args, case.kwargs, places, case.training))
 
 
@@ -208,7 +223,7 @@ def plain(value: Any) -> Any:
     return tuple(map(plain, value)) if isinstance(value, tuple) else value.value if isinstance(value, Node) else value
 
 
-def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
+def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
     """The waivers of a rule that a layer applies, their rooms for the arguments that it gets there."""
     found = lookup(name)
     assert found is not None, name
@@ -219,7 +234,8 @@ def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
             args: Any, kwargs: Any, places: Any, training: Any,
         ) -> Array:  # fmt: skip
             tape = _Listening(name)
-            evaluate(describe(*args, **kwargs), inputs, parameters, buffers, places, training, tape)
+            found = settled(describe, args, kwargs, placed(places, inputs))
+            evaluate(found, inputs, parameters, buffers, places, training, tape)
             rooms = [np.asarray(room(*c.args, **c.kwargs)) for c in tape.heard]
             return rooms[0] if len(rooms) == 1 else np.max([r.max(initial=0.0) for r in rooms], initial=0.0)
 

@@ -13,7 +13,7 @@ def linear_cases(draw: Draw) -> LayerCase:
     return LayerCase((n, m), dict(bias=draw.boolean()), (draw.numbers((*batch, n)),))
 
 
-@layer("nn.Linear", cases=linear_cases, complex=True, no_batch=True)
+@layer("nn.Linear", cases=linear_cases, complex=True, no_batch=1)
 def linear(in_features, out_features, bias=True, device=None, dtype=None):
     """x W^T + b; weights uniform within 1/sqrt(in_features).
 

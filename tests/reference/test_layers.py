@@ -8,6 +8,7 @@ from conformance import literal
 from conformance.draws import SeededDraw
 from reference.laws import Law
 from reference.nn import LAYERS
+from reference.nn.layer import placed, settled
 from tests.reference.proof import draw_call, prove
 
 ALL = sorted(LAYERS)
@@ -43,8 +44,8 @@ def test_a_layer_documents_itself_and_describes_its_parameters(name):
     layer = LAYERS[name]
     doc = inspect.getdoc(layer.describe)
     assert doc and "Source:" in doc
-    _, parameters, buffers, args, kwargs, _, _ = layer.rule.cases(SeededDraw(0)).args
-    described = layer.describe(*args, **kwargs)
+    inputs, parameters, buffers, args, kwargs, places, _ = layer.rule.cases(SeededDraw(0)).args
+    described = settled(layer.describe, args, kwargs, placed(places, inputs))
     assert [p.shape for p in described.parameters.values()] == [p.shape for p in parameters]
     assert [b.shape for b in described.buffers.values()] == [b.shape for b in buffers]
     assert all(isinstance(p.initial, (Law, float)) for p in described.parameters.values())
