@@ -104,9 +104,9 @@ def layer(
 ) -> Callable[[Callable[..., Any]], Layer]:
     """Register the decorated function as the layer torch.<name>. See Layer and Rule for the options.
 
-    `like` are rules that the layer applies, whose waivers hold for it too.
     A lazy layer's function returns, in place of a Described, a function of the first call's inputs that does.
-    `positive` names parameters that must be drawn positive.
+    `positive` names parameters that must be drawn positive; `like` names rules that the layer applies, whose
+    waivers hold for it too.
     """
 
     def register(describe: Callable[..., Any]) -> Layer:
@@ -223,7 +223,7 @@ def plain(value: Any) -> Any:
     return tuple(map(plain, value)) if isinstance(value, tuple) else value.value if isinstance(value, Node) else value
 
 
-def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
+def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
     """The waivers of a rule that a layer applies, their rooms for the arguments that it gets there."""
     found = lookup(name)
     assert found is not None, name
@@ -234,7 +234,8 @@ def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
             args: Any, kwargs: Any, places: Any, training: Any,
         ) -> Array:  # fmt: skip
             tape = _Listening(name)
-            evaluate(describe(*args, **kwargs), inputs, parameters, buffers, places, training, tape)
+            found = settled(describe, args, kwargs, placed(places, inputs))
+            evaluate(found, inputs, parameters, buffers, places, training, tape)
             rooms = [np.asarray(room(*c.args, **c.kwargs)) for c in tape.heard]
             return rooms[0] if len(rooms) == 1 else np.max([r.max(initial=0.0) for r in rooms], initial=0.0)
 
