@@ -124,7 +124,8 @@ class Bound:
             now[place] = x
         args = [_fill(a, now) for a in self._args]
         out = self.function(*args, **{k: _fill(v, now) for k, v in self._kwargs.items()})
-        return list(out) if isinstance(out, (tuple, list)) else [out]
+        # an output that is None (attention weights that were not asked for) is none
+        return [o for o in out if o is not None] if isinstance(out, (tuple, list)) else [out]
 
     def __call__(self, *xs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outs = self.outputs(*xs)
@@ -211,6 +212,8 @@ def _text(value: Any, names: dict[int, str]) -> str:
     if isinstance(value, (list, tuple)):
         inside = ", ".join(_text(v, names) for v in value)
         return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {_text(v, names)}' for k, v in value.items())}}}"
     if isinstance(value, float) and not math.isfinite(value):
         return f"float('{value}')"
-    return repr(value)
+    return f"torch.tensor({value.tolist()!r})" if is_array(value) else repr(value)

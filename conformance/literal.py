@@ -29,6 +29,8 @@ def _write(value: Any) -> str:
         return f"[{', '.join(map(_write, value))}]"
     if isinstance(value, tuple):
         return f"({', '.join(map(_write, value))}{',' if len(value) == 1 else ''})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {_write(v)}' for k, v in value.items())}}}"
     if isinstance(value, complex):
         return f"complex({_write(value.real)}, {_write(value.imag)})"
     if isinstance(value, float) and not math.isfinite(value):
@@ -79,4 +81,6 @@ def _read(node: ast.expr) -> Any:
         return [_read(v) for v in node.elts]
     if isinstance(node, ast.Tuple):
         return tuple(_read(v) for v in node.elts)
+    if isinstance(node, ast.Dict) and all(k is not None for k in node.keys):
+        return {ast.literal_eval(k): _read(v) for k, v in zip(node.keys, node.values) if k is not None}
     return ast.literal_eval(node)

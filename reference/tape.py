@@ -93,14 +93,20 @@ class Tape:
             self._records.append(_Record(inputs, outputs, vjp))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
+    @property
+    def reads_output(self) -> bool:
+        """Whether the program is one call alone, of a rule whose backward pass reads its output."""
+        return len(self._records) == 1 and bool(self._records[0].vjp.reads_output)  # type: ignore[attr-defined]
+
     def backward(
-        self, result: Node | Sequence[Node], cotangent: Any = None, into: Gradients | None = None
+        self, result: Node | Sequence[Node], cotangent: Any = None, into: Gradients | None = None, slip: Any = None
     ) -> Gradients:
         """The gradient of <cotangent, result> with respect to every variable.
 
         result     a node, or several
         cotangent  in the shape of the result (one for each of several); ones where it is not given
         into       gradients of an earlier call, to which these are added
+        slip       an error of the saved output, where `reads_output`
         Raises ValueError for a cotangent of another shape.
         """
         several = not isinstance(result, Node)
@@ -116,7 +122,7 @@ class Tape:
             gs = [waiting.pop(o, None) for o in record.outputs]
             if all(g is None for g in gs):
                 continue  # nothing that was asked for depends on this call
-            for source, part in zip(record.inputs, record.vjp(gs)):
+            for source, part in zip(record.inputs, record.vjp(gs) if slip is None else record.vjp(gs, slip)):
                 if source is not None and part is not None:
                     _add(waiting, source, part)
         before = into or {}

@@ -72,7 +72,7 @@ def through_module(trial: Trial) -> None:
     leaves = [*xs, *m.parameters()]
     for x in xs:
         x.requires_grad_(x.is_floating_point())
-    outs = [t for t in mechanics.flat(m(*given)) if isinstance(t, torch.Tensor)]
+    outs = [t for t in mechanics.flat(m(*mechanics.copied(given))) if isinstance(t, torch.Tensor)]
     if len(outs) != len(o.outs):
         raise Mismatch(f"{len(outs)} outputs, expected {len(o.outs)}")
     for want in wants_outputs(o):
@@ -125,11 +125,16 @@ def initial(trial: Trial) -> None:
     try:
         size = max(1, sum(int(np.prod(p.shape)) for p in want.parameters.values()))
         count = min(200, max(2, 4000 // size))
-        made = [module(trial.call, trial.oracle.dtype, trial.place) for _ in range(count)]
+        modules = [module(trial.call, trial.oracle.dtype, trial.place) for _ in range(count)]
     finally:
         torch.set_rng_state(state)
     for name, parameter in want.parameters.items():
-        y = np.concatenate([array(m.get_parameter(name)).astype(np.float64).ravel() for m in made])
+        y = np.stack([array(m.get_parameter(name)).astype(np.float64) for m in modules])
+        if parameter.blank is not None:
+            if np.any(y[:, parameter.blank]):
+                raise Mismatch(f"{constructor(trial.call)}: row {parameter.blank} of {name} does not begin as zeros")
+            y = np.delete(y, parameter.blank, 1)
+        y = y.ravel()
         room = trial.oracle.dtype.eps * np.abs(y)
         if isinstance(parameter.initial, Law):
             wrong = laws.off_support(y, parameter.initial, room) or laws.off_distribution(y, parameter.initial, room)
@@ -145,7 +150,7 @@ def initial(trial: Trial) -> None:
 
 @check("buffers", {"float64": 2, "float32": 2})
 def buffers(trial: Trial) -> None:
-    """The buffers after each of three calls in training, and that a call in eval changes none."""
+    """The buffers (and parameters) after each of three calls in training; a call in eval changes none."""
     want = described(trial)
     if want.after is None:
         raise Unsupported("no call changes a buffer of this layer")
@@ -154,12 +159,14 @@ def buffers(trial: Trial) -> None:
     m = loaded(trial.call, o.arrays, o.dtype, trial.place).train(training)
     values = dict(zip([*want.buffers, *want.parameters], [*_of(trial, "buffers"), *_of(trial, "parameters")]))
     xs = _of(trial, "inputs")
+    changed: dict[str, Any] = {}
     for step in range(3):
         scaled = [o.dtype.round(x * 2.0**-step) if x.dtype.kind == "f" else x for x in xs]
         m(*placed(trial.call.case.args[5], [tensor(x, o.dtype, trial.place) for x in scaled]))
         if training:
-            values |= want.after(values, *placed(trial.call.case.args[5], scaled))
-        for name, t in m.named_buffers():
+            changed = want.after(values, *placed(trial.call.case.args[5], scaled))
+            values |= changed
+        for name, t in [*m.named_buffers(), *((n, p) for n, p in m.named_parameters() if n in changed)]:
             expected = np.asarray(values[name])
             if expected.dtype.kind in "iub":
                 if not np.array_equal(array(t), expected):
@@ -203,13 +210,13 @@ def mechanical_script(promise: Callable[..., Any], trial: Trial) -> str:
     """The promise on a module in its own initial state, with the inputs of the case."""
     o, device = trial.oracle, repr(str(trial.place))
     lines = ["import copy, io, torch"]
-    needed: list[Any] = [mechanics.flat, mechanics.same, mechanics.called, mechanics.refuses]
+    needed: list[Any] = [mechanics.flat, mechanics.same, mechanics.copied, mechanics.called, mechanics.refuses]
     lines += [inspect.getsource(f).rstrip() for f in [*needed, promise]]
-    made = constructor(trial.call)
+    text = constructor(trial.call)
     lines += [
         "def make(**factory):",
         "    torch.manual_seed(0)",
-        f"    made = {made[:-1]}{'' if made.endswith('()') else ', '}**factory)",
+        f"    made = {text[:-1]}{'' if text.endswith('()') else ', '}**factory)",
         *([f"    factory or made.eval()({dry(trial.call)})"] if dry(trial.call) else []),
         f"    return made if factory else made.to(device={device}, dtype=torch.{o.dtype.name}).train()",
     ]
@@ -239,8 +246,8 @@ def no_batch(trial: Trial) -> None:
     _, given = inputs_of(trial.call, o.arrays, o.dtype, trial.place)
     if len(given) != 1 or not isinstance(given[0], torch.Tensor) or given[0].dim() <= least or not len(given[0]):
         raise Unsupported("the case has no batch")
-    alone = mechanics.flat(m(given[0][0]))
-    whole = mechanics.flat(m(given[0][:1]))
+    alone = mechanics.flat(m(given[0][0].clone()))
+    whole = mechanics.flat(m(given[0][:1].clone()))
     for got, both in zip(alone, whole):
         if tuple(got.shape) != tuple(both.shape[1:]):
             raise Mismatch(f"shape {tuple(got.shape)} without a batch, {tuple(both.shape)} with one")

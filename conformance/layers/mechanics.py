@@ -32,10 +32,15 @@ def same(a, b):
 
 
 def called(m, given):
-    """A call with the same random numbers each time, without gradients."""
+    """A call with the same random numbers each time, without gradients, on copies that it may change."""
     torch.manual_seed(0)
     with torch.no_grad():
-        return m(*given)
+        return m(*copied(given))
+
+
+def copied(given):
+    """The tensors among the inputs cloned."""
+    return tuple(copied(g) if isinstance(g, tuple) else g.clone() if isinstance(g, torch.Tensor) else g for g in given)
 
 
 def state_dict(make, given, dtype, device):
@@ -134,6 +139,8 @@ def representation(make, given, dtype, device):
     except (SyntaxError, NameError, TypeError):
         return NotImplemented
     assert repr(again) == text, f"{text} makes {again!r}"
+    shapes = [[(n, p.shape) for n, p in each.named_parameters()] for each in (m, again)]
+    assert shapes[0] == shapes[1], f"{text} leaves out an option: it makes the parameters {shapes[1]}"
 
 
 def freezing(make, given, dtype, device):
@@ -163,7 +170,7 @@ def modes(make, given, dtype, device):
     for mode in (False, True):
         assert m.train(mode) is m
         assert all(s.training is mode for s in m.modules()), f"train({mode}) left a submodule"
-    assert m.eval() is m and not any(s.training for s in m.modules())
+    assert m.eval() is m and not any(s.training for s in m.modules()), "eval() left a module in training"
 
 
 def meta(make, given, dtype, device):

@@ -38,6 +38,13 @@ def flat(out):
     return tuple(t for part in out for t in (flat(part) if isinstance(part, tuple) else (part,)) if t is not None)"""
 
 
+_IN_PLACE = """def inplace(inputs, *rest):
+    copies = [x.clone() for x in inputs]
+    out = layer(copies, *rest)
+    assert out is copies[0], 'with inplace=True the output is not the input itself'
+    return out"""
+
+
 def constructor(call: Call) -> str:
     """The module of a case, as Python."""
     _, _, _, args, kwargs, _, _ = call.case.args
@@ -74,14 +81,21 @@ def spelled(call: Call) -> Spelling:
         "NAMES, BUFFERS = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]",
         _PLANTED,
     ]
+    if call.case.args[4].get("inplace"):
+        return Spelling("inplace", "\n".join([*lines, _IN_PLACE]))
     return Spelling("layer", "\n".join(lines))
 
 
 def constructed(call: Call, **factory: Any) -> torch.nn.Module:
     """The constructor called as the case says, and with what `factory` adds."""
     _, _, _, args, kwargs, _, _ = call.case.args
-    given = [tensor(a, None, torch.device("cpu")) if is_array(a) else a for a in args]
-    made: torch.nn.Module = resolve(call.rule.name)(*given, **kwargs, **factory)
+
+    def given(value: Any) -> Any:
+        return tensor(value, None, torch.device("cpu")) if is_array(value) else value
+
+    made: torch.nn.Module = resolve(call.rule.name)(
+        *map(given, args), **{k: given(v) for k, v in kwargs.items()}, **factory
+    )
     return made
 
 
@@ -96,12 +110,12 @@ def module(call: Call, dtype: Dtype, device: torch.device) -> torch.nn.Module:
 
 def loaded(call: Call, arrays: list[Any], dtype: Dtype, device: torch.device) -> torch.nn.Module:
     """The module of a case with the case's parameters and buffers."""
-    made = module(call, dtype, device)
+    new = module(call, dtype, device)
     state = [a for a, p in zip(arrays, call.paths) if p[0] in ("parameters", "buffers")]
     with torch.no_grad():
-        for t, a in zip([*made.parameters(), *made.buffers()], state):
+        for t, a in zip([*new.parameters(), *new.buffers()], state):
             t.copy_(tensor(a, dtype, device))
-    return made
+    return new
 
 
 def inputs_of(call: Call, arrays: list[Any], dtype: Dtype, device: torch.device) -> tuple[list[Any], Any]:

@@ -17,16 +17,20 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.laws import Law
-from reference.rule import Array, Case, Rule, Waiver, is_array, is_inexact
+from reference.rule import Array, Case, Rule, Waiver, is_array, is_inexact, lookup
 from reference.tape import Node, Tape
 
 
 @dataclasses.dataclass(frozen=True)
 class Parameter:
-    """A parameter's shape, and what it is at the beginning: a law of independent numbers, or one number."""
+    """A parameter's shape, and what it is at the beginning: a law of independent numbers, or one number.
+
+    blank  the row that begins as zeros nevertheless
+    """
 
     shape: tuple[int, ...]
     initial: Law | float
+    blank: int | None = None
 
 
 Values = Mapping[str, Any]  # nodes or arrays of parameters and buffers by name
@@ -39,7 +43,7 @@ class Described:
     parameters  by name, in torch's order
     forward     (tape, values, training, *inputs) -> a node, or a tuple of them; values has the buffers too
     buffers     by name, in torch's order, at the beginning: arrays of float64, int64 or bool
-    after       (values, *inputs) -> the buffers that a call in training has changed
+    after       (values, *inputs) -> the buffers, and the parameters, that a call in training has changed
     """
 
     parameters: dict[str, Parameter]
@@ -96,9 +100,11 @@ def layer(
     second_order: bool = True,
     positive: tuple[str, ...] = (),
     waivers: tuple[Waiver, ...] = (),
+    like: tuple[str, ...] = (),
 ) -> Callable[[Callable[..., Any]], Layer]:
     """Register the decorated function as the layer torch.<name>. See Layer and Rule for the options.
 
+    `like` are rules that the layer applies, whose waivers hold for it too.
     A lazy layer's function returns, in place of a Described, a function of the first call's inputs that does.
     `positive` names parameters that must be drawn positive.
     """
@@ -116,8 +122,9 @@ def layer(
 
         made = Rule(
             name=name, fn=fn, cases=drawn, errors=None, aliases=(), method=False, complex=complex, analytic=analytic,
-            special="", mutates=(), any_strides=True, second_order=second_order, structure="", gauge="", dtypes=(),
-            waivers=tuple(waivers), family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
+            special="", mutates=(), constants=(), any_strides=True, second_order=second_order, structure="", gauge="",
+            dtypes=(), waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
+            family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
             tensors=("inputs", "parameters", "buffers"),
         )  # fmt: skip
         LAYERS[name] = found = Layer(name, describe, made, no_batch)
@@ -169,9 +176,10 @@ def evaluate(
     buffers: list[Array],
     places: Any,
     training: bool,
+    tape: Tape | None = None,
 ) -> tuple[Any, Callable[..., Any]]:
     """The outputs and the vjp of a layer: gradients of the inputs and of the parameters, none of the buffers."""
-    tape = Tape()
+    tape = tape or Tape()
     xs = [tape.variable(x) for x in inputs]
     ps = [tape.variable(p) for p in parameters]
     values: dict[str, Any] = {**dict(zip(described.parameters, ps)), **dict(zip(described.buffers, buffers))}
@@ -179,22 +187,60 @@ def evaluate(
     many = isinstance(outs, tuple)
     nodes = [o if isinstance(o, Node) else Node(np.asarray(o)) for o in (outs if many else (outs,))]
 
-    def vjp(g: Any) -> Any:
+    def vjp(g: Any, slip: Any = None) -> Any:
         pairs = [(n, c) for n, c in zip(nodes, g if many else (g,)) if c is not None and n.tracked]
         if not pairs:
             return [None] * len(xs), [None] * len(ps), [None] * len(buffers)
-        found = tape.backward([n for n, _ in pairs], [c for _, c in pairs])
+        found = tape.backward([n for n, _ in pairs], [c for _, c in pairs], slip=slip)
 
         def gradient(node: Node) -> Array | None:
-            if not node.tracked:
-                return None
-            g = found[node]
-            return np.zeros_like(node.value) if g is None else g
+            return found[node] if node.tracked else None  # none either where no rule passes one on, as to a target
 
         return [gradient(x) for x in xs], [gradient(p) for p in ps], [None] * len(buffers)
 
     values_out = tuple(n.value for n in nodes)
-    return (values_out if many else values_out[0]), vjp
+    return (values_out if many else values_out[0]), vjp if tape.reads_output else lambda g: vjp(g)
+
+
+# what a layer has of the rules that it applies
+
+
+class _Listening(Tape):
+    """A tape that keeps the arguments with which one rule is called."""
+
+    def __init__(self, name: str):
+        super().__init__()
+        self.name, self.heard = name, list[Case]()
+
+    def apply(self, rule: Rule | str, *args: Any, **kwargs: Any) -> Any:
+        if rule == self.name:
+            self.heard.append(Case(plain(args), {k: plain(v) for k, v in kwargs.items()}))
+        return super().apply(rule, *args, **kwargs)
+
+
+def plain(value: Any) -> Any:
+    """Nodes, also inside tuples, as their values."""
+    return tuple(map(plain, value)) if isinstance(value, tuple) else value.value if isinstance(value, Node) else value
+
+
+def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
+    """The waivers of a rule that a layer applies, their rooms for the arguments that it gets there."""
+    found = lookup(name)
+    assert found is not None, name
+
+    def moved(room: Callable[..., Array]) -> Callable[..., Array]:
+        def of_layer(
+            inputs: list[Array], parameters: list[Array], buffers: list[Array],
+            args: Any, kwargs: Any, places: Any, training: Any,
+        ) -> Array:  # fmt: skip
+            tape = _Listening(name)
+            evaluate(describe(*args, **kwargs), inputs, parameters, buffers, places, training, tape)
+            rooms = [np.asarray(room(*c.args, **c.kwargs)) for c in tape.heard]
+            return rooms[0] if len(rooms) == 1 else np.max([r.max(initial=0.0) for r in rooms], initial=0.0)
+
+        return of_layer
+
+    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in found.waivers]
 
 
 def placed(places: Any, xs: list[Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Normalization layers."""
+"""Normalization by the statistics of a batch."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from reference.draw import Draw
 from reference.nn.layer import Described, LayerCase, Parameter, layer
 
 
-def batch_norm(dims, eps, momentum, affine, track_running_stats, features):
+def affine_parameters(shape, affine, bias=True):
+    """A weight of ones and a bias of zeros."""
+    weight = {"weight": Parameter(shape, 1.0)} if affine else {}
+    return {**weight, "bias": Parameter(shape, 0.0)} if affine and bias else weight
+
+
+def batch_norm(dims, eps, momentum, affine, track_running_stats, features, bias):
     """What BatchNorm1d, 2d and 3d have in common; `dims` are those that a batch may have."""
-    parameters = {}
-    if affine:
-        parameters = {"weight": Parameter((features,), 1.0), "bias": Parameter((features,), 0.0)}
+    parameters = affine_parameters((features,), affine, bias)
     buffers = {}
     if track_running_stats:
         buffers = {
@@ -49,34 +53,54 @@ def batch_norm_cases(*spatial):
         if draw.boolean():
             options["momentum"] = draw.choice(0.25, None)
         options["affine"] = draw.boolean()
+        if options["affine"] and draw.integer(0, 3) == 3:
+            options["bias"] = False
         options["track_running_stats"] = draw.boolean()
         return LayerCase((features,), options, (draw.reals(shape, -2.0, 2.0, distinct=True),), draw.boolean())
 
     return cases
 
 
-@layer("nn.BatchNorm1d", cases=batch_norm_cases(0, 1))
-def batch_norm1d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None):
+@layer("nn.BatchNorm1d", cases=batch_norm_cases(0, 1), like=("nn.functional.batch_norm",))
+def batch_norm1d(
+    num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
+):
     """(x - mean) / sqrt(var + eps) weight + bias, with the statistics of each channel over the batch.
 
     input, output: (N, C) or (N, C, L).  Source: torch.nn.BatchNorm1d; Ioffe and Szegedy, 2015.
     """
-    return batch_norm((2, 3), eps, momentum, affine, track_running_stats, num_features)
+    return batch_norm((2, 3), eps, momentum, affine, track_running_stats, num_features, bias)
 
 
-@layer("nn.BatchNorm2d", cases=batch_norm_cases(2))
-def batch_norm2d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None):
+@layer("nn.BatchNorm2d", cases=batch_norm_cases(2), like=("nn.functional.batch_norm",))
+def batch_norm2d(
+    num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
+):
     """As BatchNorm1d.
 
     input, output: (N, C, H, W).  Source: torch.nn.BatchNorm2d; Ioffe and Szegedy, 2015.
     """
-    return batch_norm((4,), eps, momentum, affine, track_running_stats, num_features)
+    return batch_norm((4,), eps, momentum, affine, track_running_stats, num_features, bias)
 
 
-@layer("nn.BatchNorm3d", cases=batch_norm_cases(3))
-def batch_norm3d(num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None):
+@layer("nn.BatchNorm3d", cases=batch_norm_cases(3), like=("nn.functional.batch_norm",))
+def batch_norm3d(
+    num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, device=None, dtype=None, *, bias=True
+):
     """As BatchNorm1d.
 
     input, output: (N, C, D, H, W).  Source: torch.nn.BatchNorm3d; Ioffe and Szegedy, 2015.
     """
-    return batch_norm((5,), eps, momentum, affine, track_running_stats, num_features)
+    return batch_norm((5,), eps, momentum, affine, track_running_stats, num_features, bias)
+
+
+@layer("nn.SyncBatchNorm", cases=batch_norm_cases(0, 1, 2, 3), like=("nn.functional.batch_norm",))
+def sync_batch_norm(
+    num_features, eps=1e-05, momentum=0.1, affine=True, track_running_stats=True, process_group=None, device=None,
+    dtype=None, *, bias=True,
+):  # fmt: skip
+    """As BatchNorm1d over the batches of all processes; here there is one.
+
+    input, output: (N, C, *).  Source: torch.nn.SyncBatchNorm.
+    """
+    return batch_norm((2, 3, 4, 5), eps, momentum, affine, track_running_stats, num_features, bias)
