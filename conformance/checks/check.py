@@ -249,7 +249,7 @@ _CAPABILITY = re.compile(
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
     r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet|in randomness error mode"
     r"|have a batching rule|(expected|supports) .* (but got|to be) .*(half|bfloat)"
-    r"|handle types other than|expected a tensor .* of float, double",
+    r"|handle types other than|expected a tensor .* of float, double|must override the setup_context",
     re.IGNORECASE,
 )
 

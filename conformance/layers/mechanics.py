@@ -11,7 +11,7 @@ import io
 
 import torch
 
-PROMISES = ("state_dict", "copies", "casts", "factory", "representation", "freezing", "modes", "meta")
+PROMISES = ("state_dict", "copies", "casts", "factory", "representation", "freezing", "modes", "meta", "lazy")
 
 
 def flat(out):
@@ -188,3 +188,34 @@ def meta(make, given, dtype, device):
     assert len(again) == len(want) and same(tuple(again), tuple(want)), (
         "the module that came back computes something else"
     )
+
+
+def lazy(make, given, dtype, device):
+    """Before its first call a lazy module has no numbers; it can be copied, pickled and loaded, and becomes plain."""
+    full = make().eval()
+    try:
+        m = make(dtype=dtype, device=device)
+    except TypeError:
+        return NotImplemented
+    if not isinstance(m, torch.nn.modules.lazy.LazyModuleMixin):
+        return NotImplemented
+    plain, want = type(full), called(full, given)
+    assert not isinstance(full, torch.nn.modules.lazy.LazyModuleMixin), f"after a call it is still a {plain.__name__}"
+    assert type(m).__name__ == f"Lazy{plain.__name__}", f"a {type(m).__name__} became a {plain.__name__}"
+    names = [n for n, _ in full.named_parameters()]
+    assert m.has_uninitialized_params() == any(map(torch.nn.parameter.is_lazy, m.parameters()))
+    assert [n for n, _ in m.named_parameters()] == names and list(m.state_dict()) == list(full.state_dict())
+    stream = io.BytesIO()
+    torch.save(m, stream)
+    stream.seek(0)
+    loaded = make(dtype=dtype, device=device)
+    loaded.load_state_dict(m.state_dict())
+    for other in (m, copy.deepcopy(m), torch.load(stream, weights_only=False), loaded):
+        called(other.eval(), given)
+        assert type(other) is plain, f"the first call makes a {type(other).__name__}"
+        for name, p in other.named_parameters():
+            q = full.get_parameter(name)
+            assert (p.shape, p.dtype, p.device, p.requires_grad) == (q.shape, q.dtype, q.device, True), name
+    other = make(dtype=dtype, device=device).eval()
+    other.load_state_dict(full.state_dict())
+    assert same(called(other, given), want), "a state_dict loaded before the first call is lost in it"

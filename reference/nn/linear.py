@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from reference.draw import Draw
 from reference.laws import uniform
 from reference.nn.layer import Described, LayerCase, Parameter, layer
+from reference.ops.contraction import bilinear as bilinear_rule
+from reference.ops.contraction import bilinear_cases as bilinear_rule_cases
+from reference.ops.contraction import lowered_room as lowered_products
 
 
 def linear_cases(draw: Draw) -> LayerCase:
@@ -26,5 +31,36 @@ def linear(in_features, out_features, bias=True, device=None, dtype=None):
 
     def forward(tape, p, training, x):
         return tape.apply("nn.functional.linear", x, p["weight"], p.get("bias"))
+
+    return Described(parameters, forward)
+
+
+def bilinear_cases(draw: Draw) -> LayerCase:
+    x1, x2, weight, *bias = bilinear_rule_cases(draw).args
+    out, n, m = weight.shape
+    return LayerCase((n, m, out), dict(bias=bool(bias)), (x1, x2), draw.boolean())
+
+
+def lowered_room(inputs, parameters, buffers, args, kwargs, places, training):
+    return lowered_products(*inputs, *parameters)
+
+
+@layer(
+    "nn.Bilinear",
+    cases=bilinear_cases,
+    waivers=tuple(dataclasses.replace(w, room=lowered_room) for w in bilinear_rule.waivers),
+)
+def bilinear(in1_features, in2_features, out_features, bias=True, device=None, dtype=None):
+    """x1^T W_o x2 + b_o for each output o; weights uniform within 1/sqrt(in1_features).
+
+    input1: (*, in1_features); input2: (*, in2_features); output: (*, out_features).  Source: torch.nn.Bilinear.
+    """
+    k = in1_features**-0.5
+    parameters = {"weight": Parameter((out_features, in1_features, in2_features), uniform(-k, k))}
+    if bias:
+        parameters["bias"] = Parameter((out_features,), uniform(-k, k))
+
+    def forward(tape, p, training, x1, x2):
+        return tape.apply("nn.functional.bilinear", x1, x2, p["weight"], p.get("bias"))
 
     return Described(parameters, forward)
