@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance import literal, script
-from conformance.bridge import Spelling
+from conformance.bridge import Spelling, resolve
 from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
@@ -86,6 +86,8 @@ class OpSession:
     def _outcome(self, cell: Cell, check: Check) -> Result:
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
+        if resolve(self.rule.name) is None:
+            return Result("unsupported", detail=f"this torch has no torch.{self.rule.name}")
         reason = check.needs(self.rule, self.target) if check.needs else None
         if reason:
             return Result("unsupported", detail=reason)
