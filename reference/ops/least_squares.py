@@ -58,14 +58,14 @@ inverted = inverse_rooms()
 
 def differenced_room(input, *args, **options):
     """The rounding of the gradient's terms over the reference's step of 2^-9."""
-    return 2.0**9 * np.asarray(inverted[-1].room(input)) if inverted[-1].room else np.zeros(())
+    room = inverted[-1].room
+    return 2.0**9 * room(input) if room and input.dtype.kind == "c" else np.zeros(())
 
 
 DIFFERENCED = Waiver(
     "the reference's derivatives of complex gradients are differences",
     room=differenced_room,
     checks=SECOND_ORDER,
-    dtypes=("complex128",),
 )
 
 
