@@ -11,7 +11,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.affine import linear
 from reference.ops.softmax import softmax_of
-from reference.rule import Array, Case, Waiver, rule, unbroadcast
+from reference.rule import DERIVATIVES, Array, Case, Waiver, rule, unbroadcast
 
 
 def additive(mask):
@@ -115,16 +115,27 @@ def lowered_room(query, key, value, *rest, **options):
     return np.asarray(2.0**16 * 8.0)
 
 
+def vanishing_room(query, key, *rest, **options):
+    """The size of what the queries add to the gradient of the key's bias."""
+    return np.asarray(1.0 + query.shape[0] / 8.0)
+
+
 @rule(
     "nn.functional.multi_head_attention_forward",
     cases=multihead_cases,
     errors=multihead_errors,
     waivers=[
         Waiver(
+            "softmax does not see what every score has in common, so that the gradient of the key's bias is 0: only"
+            " the rounding of its terms is left",
+            room=vanishing_room,
+            checks=DERIVATIVES,
+        ),
+        Waiver(
             "under autocast the products inside are in bfloat16, and the weights come out in float32",
             room=lowered_room,
             checks=("autocast",),
-        )
+        ),
     ],
 )
 def multi_head_attention_forward(
