@@ -223,10 +223,10 @@ def plain(value: Any) -> Any:
     return tuple(map(plain, value)) if isinstance(value, tuple) else value.value if isinstance(value, Node) else value
 
 
-def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
+def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
     """The waivers of a rule that a layer applies, their rooms for the arguments that it gets there."""
-    found = lookup(name)
-    assert found is not None, name
+    rule = lookup(name)
+    assert rule is not None, name
 
     def moved(room: Callable[..., Array]) -> Callable[..., Array]:
         def of_layer(
@@ -234,13 +234,14 @@ def inherited(describe: Callable[..., Described], name: str) -> list[Waiver]:
             args: Any, kwargs: Any, places: Any, training: Any,
         ) -> Array:  # fmt: skip
             tape = _Listening(name)
-            evaluate(describe(*args, **kwargs), inputs, parameters, buffers, places, training, tape)
+            found = settled(describe, args, kwargs, placed(places, inputs))
+            evaluate(found, inputs, parameters, buffers, places, training, tape)
             rooms = [np.asarray(room(*c.args, **c.kwargs)) for c in tape.heard]
             return rooms[0] if len(rooms) == 1 else np.max([r.max(initial=0.0) for r in rooms], initial=0.0)
 
         return of_layer
 
-    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in found.waivers]
+    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in rule.waivers]
 
 
 def placed(places: Any, xs: list[Any]) -> Any:
