@@ -225,8 +225,8 @@ def plain(value: Any) -> Any:
 
 def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
     """The waivers of a rule that a layer applies, their rooms for the arguments that it gets there."""
-    found = lookup(name)
-    assert found is not None, name
+    rule = lookup(name)
+    assert rule is not None, name
 
     def moved(room: Callable[..., Array]) -> Callable[..., Array]:
         def of_layer(
@@ -241,7 +241,7 @@ def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
 
         return of_layer
 
-    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in found.waivers]
+    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in rule.waivers]
 
 
 def placed(places: Any, xs: list[Any]) -> Any:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 from reference.draw import Draw
 from reference.laws import uniform
 from reference.nn.layer import Described, LayerCase, Parameter, layer
-from reference.ops.contraction import bilinear as bilinear_rule
-from reference.ops.contraction import bilinear_cases as bilinear_rule_cases
-from reference.ops.contraction import lowered_room as lowered_products
+from reference.ops.contraction import bilinear_cases as drawn
 
 
 def linear_cases(draw: Draw) -> LayerCase:
@@ -36,20 +32,12 @@ def linear(in_features, out_features, bias=True, device=None, dtype=None):
 
 
 def bilinear_cases(draw: Draw) -> LayerCase:
-    x1, x2, weight, *bias = bilinear_rule_cases(draw).args
+    x1, x2, weight, *bias = drawn(draw).args
     out, n, m = weight.shape
     return LayerCase((n, m, out), dict(bias=bool(bias)), (x1, x2), draw.boolean())
 
 
-def lowered_room(inputs, parameters, buffers, args, kwargs, places, training):
-    return lowered_products(*inputs, *parameters)
-
-
-@layer(
-    "nn.Bilinear",
-    cases=bilinear_cases,
-    waivers=tuple(dataclasses.replace(w, room=lowered_room) for w in bilinear_rule.waivers),
-)
+@layer("nn.Bilinear", cases=bilinear_cases, like=("nn.functional.bilinear",))
 def bilinear(in1_features, in2_features, out_features, bias=True, device=None, dtype=None):
     """x1^T W_o x2 + b_o for each output o; weights uniform within 1/sqrt(in1_features).
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from reference.draw import Draw
+from reference.nn.functional import applied
 from reference.nn.layer import Described, Layer, LayerCase, layer
-from reference.nn.stateless import stateless
 from reference.ops.conv import grown
 from reference.ops.resample import pad_widths
 
@@ -15,7 +15,7 @@ from reference.ops.resample import pad_widths
 def padded(n, padding, mode="constant", value=None) -> Described:
     """A pad of n axes; one number is the width on every side."""
     widths = (padding,) * (2 * n) if isinstance(padding, int) else tuple(padding)
-    return stateless("nn.functional.pad", widths, mode, value)
+    return applied("nn.functional.pad", pad=widths, mode=mode, value=value)
 
 
 def pad_cases(n, mode, value=False):
@@ -23,9 +23,10 @@ def pad_cases(n, mode, value=False):
         shape = grown(draw, [1, 1, *(2,) * n])
         x = draw.numbers(shape[1:] if shape[0] == 1 and draw.boolean() else shape)
         sizes = x.shape[-n:]
+        widths: Any
         if draw.boolean():
-            widths = draw.integer(0, 2 if mode in ("constant", "replicate") else min(sizes) - (mode == "reflect"))
-            widths = min(widths, 3)
+            most = {"reflect": min(sizes) - 1, "circular": min(sizes)}.get(mode, 3)
+            widths = draw.integer(0, min(most, 3))
         elif mode == "constant":  # a negative width cuts off
             widths = tuple(draw.integer(-min(size // 2, 1), 3) for size in reversed(sizes) for _ in range(2))
         else:

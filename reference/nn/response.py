@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from reference.draw import Draw
+from reference.nn.functional import applied, cases_of
 from reference.nn.layer import LayerCase, layer
-from reference.nn.stateless import from_rule, stateless
 from reference.ops.conv import grown
-from reference.ops.norm import response_cases
+
+RESPONSE = "nn.functional.local_response_norm"
 
 
-@layer("nn.LocalResponseNorm", cases=from_rule(response_cases))
+@layer("nn.LocalResponseNorm", cases=cases_of(RESPONSE, "input"), like=(RESPONSE,))
 def local_response_norm(size, alpha=0.0001, beta=0.75, k=1.0):
     """x / (k + alpha / size * sum of x^2 over `size` channels around its own)^beta.
 
     input, output: (N, C, *).  Source: torch.nn.LocalResponseNorm; Krizhevsky et al., NeurIPS 2012, section 3.3.
     """
-    return stateless("nn.functional.local_response_norm", size, alpha, beta, k)
+    return applied(RESPONSE, size=size, alpha=alpha, beta=beta, k=k)
 
 
 def cross_map_cases(draw: Draw) -> LayerCase:
@@ -26,7 +27,7 @@ def cross_map_cases(draw: Draw) -> LayerCase:
     return LayerCase((size,), options, (draw.reals((n, channels, h, w)),), draw.boolean())
 
 
-@layer("nn.CrossMapLRN2d", cases=cross_map_cases, second_order=False)
+@layer("nn.CrossMapLRN2d", cases=cross_map_cases, like=(RESPONSE,), second_order=False)
 def cross_map_lrn2d(size, alpha=0.0001, beta=0.75, k=1):
     """As LocalResponseNorm, over the channels of images.
 
@@ -34,4 +35,4 @@ def cross_map_lrn2d(size, alpha=0.0001, beta=0.75, k=1):
     Source: torch.nn.CrossMapLRN2d, which has no documentation: nn.SpatialCrossMapLRN of Lua Torch; Krizhevsky et
     al., NeurIPS 2012, section 3.3.
     """
-    return stateless("nn.functional.local_response_norm", size, alpha, beta, k)
+    return applied(RESPONSE, size=size, alpha=alpha, beta=beta, k=k)

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Any
 
 from reference.draw import Draw
 from reference.nn.layer import Described, LayerCase, layer
-from reference.nn.stateless import from_rule
 from reference.ops.pool_fractional import fractional_cases
 from reference.ops.pool_indices import unpool_cases
 
 
 def unpool_layer_cases(n):
     def cases(draw: Draw) -> LayerCase:
-        case = from_rule(unpool_cases(n), "kernel_size", inputs=2)(draw)
-        size = case.kwargs.pop("output_size", None)
-        x, at = case.inputs
-        return LayerCase(case.args, case.kwargs, (x, at) if size is None else (x, at, size), case.training)
+        case = unpool_cases(n)(draw)
+        options = dict(case.kwargs)
+        size = options.pop("output_size", None)
+        return LayerCase((), options, case.args if size is None else (*case.args, size), draw.boolean())
 
     return cases
 
@@ -60,10 +59,12 @@ def fractional_layer_cases(n):
         case = fractional_cases(n)(draw)
         x, kernel, *size = case.args
         options = dict(case.kwargs)
-        samples, ratio = options.pop("_random_samples"), options.pop("output_ratio", None)
-        if ratio is not None and max(np.atleast_1d(ratio)) >= 1:  # which the class excludes, unlike the function
-            ratio, size = None, [tuple(int(s * r) for s, r in zip(x.shape[-n:], ratio))]
-        args = (kernel, size[0] if size else None, ratio, options["return_indices"], samples)
+        samples: Any = options.pop("_random_samples")
+        ratio: Any = options.pop("output_ratio", None)
+        out: Any = size[0] if size else None
+        if isinstance(ratio, tuple) and max(ratio) >= 1:  # which the class excludes, unlike the function
+            ratio, out = None, tuple(int(s * r) for s, r in zip(x.shape[-n:], ratio))
+        args = (kernel, out, ratio, options["return_indices"], samples)
         return LayerCase(args, {}, (x,), draw.boolean())
 
     return cases

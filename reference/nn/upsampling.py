@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 
 from reference.draw import Draw
-from reference.nn.layer import Described, LayerCase, layer
-from reference.nn.stateless import from_rule, stateless
+from reference.nn.functional import applied, cases_of
+from reference.nn.layer import LayerCase, layer
 from reference.ops.conv import grown
-from reference.ops.resample import interpolate, interpolate_cases
+
+INTERPOLATE = "nn.functional.interpolate"
 
 
 def upsample_cases(draw: Draw) -> LayerCase:
-    case = from_rule(interpolate_cases)(draw)
+    case = cases_of(INTERPOLATE, "input")(draw)
     options = case.kwargs
     del options["antialias"]
     # the other modes of interpolate are not among the layer's
@@ -22,13 +23,14 @@ def upsample_cases(draw: Draw) -> LayerCase:
     return case
 
 
-@layer("nn.Upsample", cases=upsample_cases, waivers=interpolate.waivers)
+@layer("nn.Upsample", cases=upsample_cases, like=(INTERPOLATE,))
 def upsample(size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None):
     """The image at another size: nearest, linear, bilinear, bicubic or trilinear, as interpolate has them.
 
     input: (N, C, *); output: (N, C, *size).  Source: torch.nn.Upsample.
     """
-    return stateless("nn.functional.interpolate", size, scale_factor, mode, align_corners, recompute_scale_factor)
+    options = dict(align_corners=align_corners, recompute_scale_factor=recompute_scale_factor)
+    return applied(INTERPOLATE, size=size, scale_factor=scale_factor, mode=mode, **options)
 
 
 def planar_cases(align_corners):
@@ -50,23 +52,19 @@ def planar_cases(align_corners):
     return cases
 
 
-def planar(size, scale_factor, **options) -> Described:
-    return stateless("nn.functional.interpolate", size, scale_factor, **options)
-
-
-@layer("nn.UpsamplingBilinear2d", cases=planar_cases(True), waivers=interpolate.waivers)
+@layer("nn.UpsamplingBilinear2d", cases=planar_cases(True), like=(INTERPOLATE,))
 def upsampling_bilinear2d(size=None, scale_factor=None):
     """The image at another size, bilinear with aligned corners.
 
     input: (N, C, H, W); output: (N, C, H', W').  Source: torch.nn.UpsamplingBilinear2d.
     """
-    return planar(size, scale_factor, mode="bilinear", align_corners=True)
+    return applied(INTERPOLATE, size=size, scale_factor=scale_factor, mode="bilinear", align_corners=True)
 
 
-@layer("nn.UpsamplingNearest2d", cases=planar_cases(False), waivers=interpolate.waivers)
+@layer("nn.UpsamplingNearest2d", cases=planar_cases(False), like=(INTERPOLATE,))
 def upsampling_nearest2d(size=None, scale_factor=None):
     """The image at another size, each place with the nearest element at or before it.
 
     input: (N, C, H, W); output: (N, C, H', W').  Source: torch.nn.UpsamplingNearest2d.
     """
-    return planar(size, scale_factor, mode="nearest")
+    return applied(INTERPOLATE, size=size, scale_factor=scale_factor, mode="nearest")
