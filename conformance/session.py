@@ -239,10 +239,15 @@ def _holds(where: str, call: Call) -> bool:
     """Whether the expression is true of the case; one that cannot be evaluated is not."""
     bound = call.rule.signature.bind(*call.case.args, **call.case.kwargs)
     bound.apply_defaults()
+    return holds_for(where, dict(bound.arguments))
+
+
+def holds_for(where: str, names: dict[str, Any]) -> bool:
+    """Whether the expression is true of these arguments; one that cannot be evaluated is not."""
     try:
-        return bool(eval(where, {"np": np, "__builtins__": _BUILTINS}, dict(bound.arguments)))
+        return bool(eval(where, {"np": np, "__builtins__": _BUILTINS, **names}))
     except NameError:
-        raise  # the entry speaks of a parameter that the rule has not
+        raise  # the entry speaks of a parameter that there is not
     except Exception:
         return False
 
