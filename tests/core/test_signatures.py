@@ -21,10 +21,10 @@ NONE = inspect.Parameter.empty
 # What the installed torch does not tell about a rule, and why; anything else must agree.
 UNTOLD = {
     "einsum": "takes *args; the documentation gives (equation, *operands)",
-    **{
-        n: "two overloads whose arguments stand in different places, padded and packed: *operands, or by name"
-        for n in ("rnn_tanh", "rnn_relu", "gru", "lstm")
-    },
+    **dict.fromkeys(
+        ("rnn_tanh", "rnn_relu", "gru", "lstm"),
+        "two overloads whose arguments stand in different places, padded and packed: *operands, or by name",
+    ),
 }
 # Parameters in which a rule that merges overloads cannot be as each of them is, and what it does.
 APART = {
