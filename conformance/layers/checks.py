@@ -70,8 +70,8 @@ def through_module(trial: Trial) -> None:
     m = loaded(trial.call, o.arrays, o.dtype, trial.place)
     xs, given = inputs_of(trial.call, o.arrays, o.dtype, trial.place)
     leaves = [*xs, *m.parameters()]
-    for x in xs:
-        x.requires_grad_(x.is_floating_point())
+    for i, x in enumerate(xs):
+        x.requires_grad_(i in o.xs)  # no gradient is promised to a target
     outs = [t for t in mechanics.flat(m(*mechanics.copied(given))) if isinstance(t, torch.Tensor)]
     if len(outs) != len(o.outs):
         raise Mismatch(f"{len(outs)} outputs, expected {len(o.outs)}")

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 import torch
 
 from conformance.bridge import Spelling, resolve, tensor
+from conformance.checks.check import Unsupported
 from conformance.dtypes import Dtype
 from reference.derive import Call
 from reference.nn import LAYERS
 from reference.nn.layer import placed
 from reference.rule import is_array
 
-# Parameters are replaced by plain tensors, so that torch differentiates, batches and dualizes them as inputs.
+# Parameters are replaced by plain tensors, so that torch differentiates, batches and dualizes them as inputs
+# (by copies of those where a call changes them, as max_norm does).
 _PLANTED = """def layer(inputs, parameters, buffers, args, kwargs, places, training):
     for name, t in zip(NAMES, parameters):
         owner, leaf = m.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
@@ -58,6 +61,14 @@ def _word(value: Any) -> str:
     return repr(value)
 
 
+def _known_options(call: Call) -> None:
+    """Raise Unsupported where this torch's constructor lacks an option of the case."""
+    known = inspect.signature(resolve(call.rule.name)).parameters
+    missing = [k for k in call.case.args[4] if k not in known]
+    if missing and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
+        raise Unsupported(f"this torch's {call.rule.name} has no option {missing[0]}")
+
+
 def dry(call: Call) -> str:
     """The arguments of a call that makes a lazy layer's parameters, as Python; nothing for other layers."""
     if not LAYERS[call.rule.name].lazy:
@@ -73,13 +84,14 @@ def _first(call: Call) -> Any:
 def spelled(call: Call) -> Spelling:
     """The layer as a function of (inputs, parameters, buffers), its module made beforehand."""
     training = call.case.args[6]
+    _known_options(call)
     first = dry(call)
     lines = [
         f"m = {constructor(call)}",
         *([f"m.eval()({first})"] if first else []),
         f"m.train({training})",
         "NAMES, BUFFERS = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]",
-        _PLANTED,
+        _PLANTED if call.case.args[4].get("max_norm") is None else _PLANTED.replace("leaf, t)", "leaf, t.clone())"),
     ]
     if call.case.args[4].get("inplace"):
         return Spelling("inplace", "\n".join([*lines, _IN_PLACE]))
@@ -88,14 +100,14 @@ def spelled(call: Call) -> Spelling:
 
 def constructed(call: Call, **factory: Any) -> torch.nn.Module:
     """The constructor called as the case says, and with what `factory` adds."""
+    _known_options(call)
     _, _, _, args, kwargs, _, _ = call.case.args
 
     def given(value: Any) -> Any:
         return tensor(value, None, torch.device("cpu")) if is_array(value) else value
 
-    made: torch.nn.Module = resolve(call.rule.name)(
-        *map(given, args), **{k: given(v) for k, v in kwargs.items()}, **factory
-    )
+    named = {k: given(v) for k, v in kwargs.items()}
+    made: torch.nn.Module = resolve(call.rule.name)(*map(given, args), **named, **factory)
     return made
 
 

@@ -1,10 +1,13 @@
-"""Activations: layers without parameters, but for PReLU."""
+"""Activations: functions of each element, without parameters but for PReLU."""
 
 from __future__ import annotations
+
+import numpy as np
 
 from reference.draw import Draw
 from reference.nn.functional import applied, cases_of
 from reference.nn.layer import Described, LayerCase, Parameter, layer
+from reference.rule import DERIVATIVES, Waiver
 
 
 def always(options):
@@ -14,6 +17,18 @@ def always(options):
 def rising(options):
     """Whether the function grows on the left: torch says that it cannot derive others from their output."""
     return options.get("alpha", 1.0) > 0 and options.get("negative_slope", 0.01) >= 0
+
+
+def overwritten(inputs, parameters, buffers, args, kwargs, places, training):
+    """Twice alpha, where the output takes the input's place (1.758 is that of SELU)."""
+    return np.asarray(2.0 * kwargs.get("alpha", 1.758) if kwargs.get("inplace") else 0.0)
+
+
+FROM_OUTPUT = Waiver(
+    "in place the input is lost, and torch's exp(x) is the output + alpha, which cancels for negative x",
+    room=overwritten,
+    checks=DERIVATIVES,
+)
 
 
 @layer("nn.ReLU", cases=cases_of("relu", "input", inplace=always), like=("relu",))
@@ -79,7 +94,12 @@ def tanh():
     return applied("tanh")
 
 
-@layer("nn.ELU", cases=cases_of("nn.functional.elu", "input", inplace=rising), like=("nn.functional.elu",))
+@layer(
+    "nn.ELU",
+    cases=cases_of("nn.functional.elu", "input", inplace=rising),
+    like=("nn.functional.elu",),
+    waivers=(FROM_OUTPUT,),
+)
 def elu(alpha=1.0, inplace=False):
     """x where x > 0, else alpha (exp(x) - 1).
 
@@ -88,7 +108,12 @@ def elu(alpha=1.0, inplace=False):
     return applied("nn.functional.elu", alpha=alpha)
 
 
-@layer("nn.CELU", cases=cases_of("nn.functional.celu", "input", inplace=rising), like=("nn.functional.celu",))
+@layer(
+    "nn.CELU",
+    cases=cases_of("nn.functional.celu", "input", inplace=rising),
+    like=("nn.functional.celu",),
+    waivers=(FROM_OUTPUT,),
+)
 def celu(alpha=1.0, inplace=False):
     """x where x > 0, else alpha (exp(x / alpha) - 1).
 
@@ -97,7 +122,12 @@ def celu(alpha=1.0, inplace=False):
     return applied("nn.functional.celu", alpha=alpha)
 
 
-@layer("nn.SELU", cases=cases_of("nn.functional.selu", "input", inplace=always), like=("nn.functional.selu",))
+@layer(
+    "nn.SELU",
+    cases=cases_of("nn.functional.selu", "input", inplace=always),
+    like=("nn.functional.selu",),
+    waivers=(FROM_OUTPUT,),
+)
 def selu(inplace=False):
     """scale (x where x > 0, else alpha (exp(x) - 1)), with the constants that keep mean and variance.
 
@@ -262,46 +292,6 @@ def glu(dim=-1):
     input: (*, 2 n, *); output: (*, n, *).  Source: torch.nn.GLU; Dauphin et al., arXiv:1612.08083.
     """
     return applied("nn.functional.glu", dim=dim)
-
-
-@layer("nn.Softmax", cases=cases_of("nn.functional.softmax", "input"), like=("nn.functional.softmax",))
-def softmax(dim=None):
-    """exp(x) / sum exp(x) along `dim`; left out, it is 0 for 0, 1 and 3 dimensions, else 1.
-
-    input, output: (*).  Source: torch.nn.Softmax.
-    """
-    return applied("nn.functional.softmax", dim=dim)
-
-
-@layer("nn.LogSoftmax", cases=cases_of("nn.functional.log_softmax", "input"), like=("nn.functional.log_softmax",))
-def log_softmax(dim=None):
-    """x - log sum exp(x) along `dim`; left out, it is as in Softmax.
-
-    input, output: (*).  Source: torch.nn.LogSoftmax.
-    """
-    return applied("nn.functional.log_softmax", dim=dim)
-
-
-@layer("nn.Softmin", cases=cases_of("nn.functional.softmin", "input"), like=("nn.functional.softmin",))
-def softmin(dim=None):
-    """exp(-x) / sum exp(-x) along `dim`; left out, it is as in Softmax.
-
-    input, output: (*).  Source: torch.nn.Softmin.
-    """
-    return applied("nn.functional.softmin", dim=dim)
-
-
-def softmax2d_cases(draw: Draw) -> LayerCase:
-    return LayerCase((), {}, (draw.reals(draw.shape(3, 4)),), draw.boolean())
-
-
-@layer("nn.Softmax2d", cases=softmax2d_cases, like=("nn.functional.softmax",), no_batch=3)
-def softmax2d():
-    """Softmax over the channels at each place.
-
-    input, output: (N, C, H, W) or (C, H, W).  Source: torch.nn.Softmax2d.
-    """
-    return applied("nn.functional.softmax", dim=-3)
 
 
 def prelu_cases(draw: Draw) -> LayerCase:

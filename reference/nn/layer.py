@@ -104,9 +104,9 @@ def layer(
 ) -> Callable[[Callable[..., Any]], Layer]:
     """Register the decorated function as the layer torch.<name>. See Layer and Rule for the options.
 
-    `like` are rules that the layer applies, whose waivers hold for it too.
     A lazy layer's function returns, in place of a Described, a function of the first call's inputs that does.
-    `positive` names parameters that must be drawn positive.
+    `positive` names parameters that must be drawn positive; `like` names rules that the layer applies, whose
+    waivers hold for it too.
     """
 
     def register(describe: Callable[..., Any]) -> Layer:
