@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import torch
@@ -58,7 +59,7 @@ def constructor(call: Call) -> str:
 def _word(value: Any) -> str:
     if is_array(value):  # a constructor's tensor, which becomes a buffer
         return f"torch.tensor({value.tolist()}, dtype=torch.{value.dtype})"
-    return repr(value)
+    return f"float('{value}')" if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 def _known_options(call: Call) -> None:
