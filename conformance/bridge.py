@@ -124,7 +124,8 @@ class Bound:
             now[place] = x
         args = [_fill(a, now) for a in self._args]
         out = self.function(*args, **{k: _fill(v, now) for k, v in self._kwargs.items()})
-        return list(out) if isinstance(out, (tuple, list)) else [out]
+        # an output that is None (attention weights that were not asked for) is none
+        return [o for o in out if o is not None] if isinstance(out, (tuple, list)) else [out]
 
     def __call__(self, *xs: torch.Tensor) -> tuple[torch.Tensor, ...]:
         outs = self.outputs(*xs)

@@ -77,6 +77,7 @@ _AT_FIRST_USE = {
     "torch.vmap": "torch._dynamo",
     "checkpoint(": "torch._dynamo",
     "torch.compile": "torch._dynamo",
+    "torch.optim": "torch._dynamo",
 }
 
 

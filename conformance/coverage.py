@@ -13,6 +13,7 @@ from conformance.checks.numeric import in_place
 from conformance.inventory import NAMESPACES, Name
 from reference import lookup
 from reference.laws import LAWS
+from reference.nn import LAYERS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -68,6 +69,8 @@ def rows(names: Sequence[Name], omitted: Sequence[Omission]) -> list[Row]:
 
 def covered_by(path: str) -> str | None:
     """The rule or law whose checks call this name, if there is one."""
+    if path in LAYERS:
+        return path
     law = path if path in LAWS else _FUNCTIONS.get(path)
     if law is not None:
         return f"laws.{law}"
@@ -86,9 +89,14 @@ def table(found: Sequence[Row]) -> Iterator[str]:
     for namespace in NAMESPACES:
         yield _line(namespace or "torch", [r for r in found if r.name.namespace == namespace])
     yield _line("all", found)
+    yield f"\n{'classes':<16} {'covered':>16}"
+    for namespace in sorted({r.name.namespace for r in found if r.kind == "class"}):
+        known = [r for r in found if r.kind == "class" and r.name.namespace == namespace]
+        yield f"{namespace:<16} {f'{sum(r.rule is not None for r in known)} / {len(known)}':>16}"
     for title, kinds in (
         ("Differentiable, not covered", _DIFFERENTIABLE),
         ("Values only, not covered", ("value",)),
+        ("Classes, not covered", ("class",)),
     ):
         missing = [r for r in found if r.kind in kinds and not r.rule]
         if missing:

@@ -23,8 +23,8 @@ from typing import Any
 
 NAMESPACES = ("", "Tensor", "nn.functional", "linalg", "special", "fft")
 # Not functions of values: where a tensor lives, how it is stored, what is attached to it.
-KINDS = ("differentiable", "value", "other", "unknown")
-SECONDS = 120.0
+KINDS = ("differentiable", "value", "other", "unknown", "class")
+SECONDS = 600.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Name:
     value           the calls give tensors, none of them with one
     other           no call gives a tensor
     unknown         no call that was made up is legal
+    class           a class of a layer, an optimizer or the like
     """
 
     path: str
@@ -70,6 +71,13 @@ def _among(value: Any, listed: Any) -> bool:
         return False
 
 
+def classes() -> list[str]:
+    """The public classes that have kinds of subject of their own."""
+    import torch.nn
+
+    return [f"nn.{name}" for name in torch.nn.modules.__all__]
+
+
 def ask() -> list[Name]:
     """What `main` prints, from a process that is begun again after a name that ends it."""
     found: dict[str, Name] = {}
@@ -101,6 +109,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
     skip = set(json.load(sys.stdin))
+    for path in classes():
+        print(json.dumps({"path": path, "kind": "class"}))
     for path, function in public().items():
         if path not in skip:
             print(json.dumps({"begun": path}), flush=True)

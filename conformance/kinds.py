@@ -13,6 +13,7 @@ from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
+from conformance.optimizers import OptimizerSession, optimizer_cells
 from conformance.programs import ProgramSession, program_cells
 from conformance.session import OpSession, Options, Result
 from conformance.target import Target
@@ -49,6 +50,7 @@ KINDS: dict[str, Kind] = {
     "op": Kind(op_cells, OpSession),
     "layer": Kind(layer_cells, LayerSession),
     "law": Kind(law_cells, LawSession),
+    "optimizer": Kind(optimizer_cells, OptimizerSession),
     "program": Kind(program_cells, ProgramSession),
 }
 

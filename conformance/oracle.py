@@ -40,8 +40,9 @@ class Oracle:
         self.reads_output: bool = self._pull.reads_output  # type: ignore[attr-defined]
         self._moves: dict[int, tuple[list[Any], list[Any]]] = {}
         self.kept: dict[Any, Any] = {}  # what torch was given of this call, by device
-        self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o)]
-        self.cotangents = [self._direction(o) for o in self.outs]
+        constants = call.rule.constants
+        self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o) and i not in constants]
+        self.cotangents: list[Any] = [None if i in constants else self._direction(o) for i, o in enumerate(self.outs)]
         with np.errstate(all="ignore"):
             self.gradients = self._pull(self.cotangents) if self.ys else [None] * len(self.arrays)
         self.xs = [i for i, d in enumerate(self.gradients) if d is not None]
@@ -87,7 +88,8 @@ class Oracle:
             assert waiver.room is not None
             size = np.abs(np.asarray(waiver.room(*case.args, **case.kwargs)))
             for scale in scales:
-                size = _times(size, np.abs(next(s for s in scale if s is not None)))
+                sizes = [np.abs(s) for s in scale if s is not None]  # the first alone may be zero
+                size = _times(size, sizes[0] if len(sizes) == 1 else np.max([s.max(initial=0.0) for s in sizes]))
             return [size if size.shape == np.shape(w) else size.max(initial=0.0) for w in wants]
 
         dtypes = [self._kind(w) if is_inexact(w) else None for w in wants]

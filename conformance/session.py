@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from conformance import literal, script
-from conformance.bridge import Spelling
+from conformance.bridge import Spelling, resolve
 from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
@@ -86,6 +86,8 @@ class OpSession:
     def _outcome(self, cell: Cell, check: Check) -> Result:
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
+        if resolve(self.rule.name) is None:
+            return Result("unsupported", detail=f"this torch has no torch.{self.rule.name}")
         reason = check.needs(self.rule, self.target) if check.needs else None
         if reason:
             return Result("unsupported", detail=reason)
@@ -237,10 +239,15 @@ def _holds(where: str, call: Call) -> bool:
     """Whether the expression is true of the case; one that cannot be evaluated is not."""
     bound = call.rule.signature.bind(*call.case.args, **call.case.kwargs)
     bound.apply_defaults()
+    return holds_for(where, dict(bound.arguments))
+
+
+def holds_for(where: str, names: dict[str, Any]) -> bool:
+    """Whether the expression is true of these arguments; one that cannot be evaluated is not."""
     try:
-        return bool(eval(where, {"np": np, "__builtins__": _BUILTINS}, dict(bound.arguments)))
+        return bool(eval(where, {"np": np, "__builtins__": _BUILTINS, **names}))
     except NameError:
-        raise  # the entry speaks of a parameter that the rule has not
+        raise  # the entry speaks of a parameter that there is not
     except Exception:
         return False
 

@@ -132,6 +132,7 @@ class Rule:
     special      how far infinities and nans follow the formula: "" not stated, "nonfinite" by value,
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
+    constants    places of the outputs through which torch takes no derivative, though they have one
     any_strides  torch takes inputs of any strides; False for views whose documentation asks for some
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
@@ -152,6 +153,7 @@ class Rule:
     analytic: bool
     special: str
     mutates: tuple[str, ...]
+    constants: tuple[int, ...]
     any_strides: bool
     second_order: bool
     structure: str
@@ -270,6 +272,7 @@ def rule(
     analytic: bool = True,
     special: str = "",
     mutates: Sequence[str] = (),
+    constants: Sequence[int] = (),
     any_strides: bool = True,
     second_order: bool = True,
     structure: str = "",
@@ -287,7 +290,7 @@ def rule(
         )
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
-            complex=complex, analytic=analytic, special=special, mutates=tuple(mutates),
+            complex=complex, analytic=analytic, special=special, mutates=tuple(mutates), constants=tuple(constants),
             any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
             dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,

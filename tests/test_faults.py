@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from conformance import laws
+from conformance import laws, layers
 from conformance.checks import REGISTRY
 from conformance.cli import main
 from conformance.faults import FAULTS, floor
@@ -32,7 +32,7 @@ def _one_thread() -> Any:
 
 def test_every_check_is_the_natural_detector_of_some_fault() -> None:
     named = {check for fault in FAULTS.values() for check in fault.checks}
-    assert named == (set(REGISTRY) | set(laws.CHECKS)) - ELSEWHERE
+    assert named == (set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS)) - ELSEWHERE
 
 
 def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist() -> None:
@@ -41,7 +41,7 @@ def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist
     for fault in FAULTS.values():
         assert fault.what.endswith("."), fault.name
         assert set(fault.subjects) <= subjects, fault.name
-        assert set(fault.green) <= set(REGISTRY) | set(laws.CHECKS), fault.name
+        assert set(fault.green) <= set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS), fault.name
 
 
 def test_planted_faults_are_caught_under_the_right_name() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from conformance.bridge import Spelling, resolve
+from conformance.bridge import Spelling
 from conformance.cells import Cell
 from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
 from conformance.layers.checks import CHECKS
 from conformance.layers.spelling import spelled
-from conformance.session import OpSession, Options, Result
+from conformance.session import OpSession, Options
 from conformance.target import Target
 from reference.derive import Call
 from reference.nn import LAYERS
@@ -35,11 +35,6 @@ class LayerSession(OpSession):
 
     def __init__(self, subject: str, target: Target, options: Options, clock: Clock):
         super().__init__(subject, target, options, clock, LAYERS[subject].rule)
-
-    def run(self, cell: Cell) -> Result:
-        if resolve(cell.subject) is None:
-            return Result("unsupported", detail=f"this torch has no torch.{cell.subject}")
-        return super().run(cell)
 
     def spell(self, call: Call) -> Spelling:
         return spelled(call)

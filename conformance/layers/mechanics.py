@@ -11,7 +11,7 @@ import io
 
 import torch
 
-PROMISES = ("state_dict", "copies", "casts", "factory", "representation", "freezing", "modes", "meta")
+PROMISES = ("state_dict", "copies", "casts", "factory", "representation", "freezing", "modes", "meta", "lazy")
 
 
 def flat(out):
@@ -139,6 +139,8 @@ def representation(make, given, dtype, device):
     except (SyntaxError, NameError, TypeError):
         return NotImplemented
     assert repr(again) == text, f"{text} makes {again!r}"
+    shapes = [[(n, p.shape) for n, p in each.named_parameters()] for each in (m, again)]
+    assert shapes[0] == shapes[1], f"{text} leaves out an option: it makes the parameters {shapes[1]}"
 
 
 def freezing(make, given, dtype, device):
@@ -168,7 +170,7 @@ def modes(make, given, dtype, device):
     for mode in (False, True):
         assert m.train(mode) is m
         assert all(s.training is mode for s in m.modules()), f"train({mode}) left a submodule"
-    assert m.eval() is m and not any(s.training for s in m.modules())
+    assert m.eval() is m and not any(s.training for s in m.modules()), "eval() left a module in training"
 
 
 def meta(make, given, dtype, device):
@@ -186,3 +188,35 @@ def meta(make, given, dtype, device):
     assert len(again) == len(want) and same(tuple(again), tuple(want)), (
         "the module that came back computes something else"
     )
+
+
+def lazy(make, given, dtype, device):
+    """Before its first call a lazy module has no numbers; it can be copied, pickled and loaded, and becomes plain."""
+    full = make().eval()
+    try:
+        m = make(dtype=dtype, device=device)
+    except TypeError:
+        return NotImplemented
+    if not type(m).__name__.startswith("Lazy"):
+        return NotImplemented
+    plain, want = type(full), called(full, given)
+    assert not isinstance(full, torch.nn.modules.lazy.LazyModuleMixin), f"after a call it is still a {plain.__name__}"
+    assert type(m).__name__ == f"Lazy{plain.__name__}", f"a {type(m).__name__} became a {plain.__name__}"
+    names = [n for n, _ in full.named_parameters()]
+    assert m.has_uninitialized_params() == any(map(torch.nn.parameter.is_lazy, m.parameters()))
+    assert [n for n, _ in m.named_parameters()] == names and list(m.state_dict()) == list(full.state_dict())
+    stream = io.BytesIO()
+    torch.save(m, stream)
+    stream.seek(0)
+    loaded = make(dtype=dtype, device=device)
+    loaded.load_state_dict(m.state_dict())
+    for other in (m, copy.deepcopy(m), torch.load(stream, weights_only=False), loaded):
+        called(other.eval(), given)
+        assert type(other) is plain, f"the first call makes a {type(other).__name__}"
+        for name, p in other.named_parameters():
+            q = full.get_parameter(name)
+            assert (p.shape, p.dtype, p.device, p.requires_grad) == (q.shape, q.dtype, q.device, True), name
+    other = make(dtype=dtype, device=device).eval()
+    other.load_state_dict(full.state_dict())
+    assert same(called(other, given), want), "a state_dict loaded before the first call is lost in it"
+    assert repr(other) == repr(full), f"loaded before its first call it is {other!r} after it, not {full!r}"

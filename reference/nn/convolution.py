@@ -6,13 +6,10 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from reference.draw import Draw
 from reference.laws import uniform
-from reference.nn.layer import LAYERS, Described, Layer, LayerCase, Parameter, layer
+from reference.nn.layer import Described, Layer, LayerCase, Parameter, layer
 from reference.ops.conv import conv_cases, per_axis
-from reference.rule import Array, Waiver
 
 
 def affine(shape, features, bias, fan_in):
@@ -108,23 +105,11 @@ def transposed_layer_cases(n):
     return cases
 
 
-def waivers(name):
-    """Of a layer of this name: what its rule is allowed."""
-
-    def room(inputs, parameters, buffers, args, kwargs, places, training) -> Array:
-        y = LAYERS[name].rule(inputs, parameters, buffers, args, kwargs, places, training)[0]
-        return np.asarray(y.size / max(y.shape[-1 - int(name[-2])], 1) / 8.0)
-
-    reason = (
-        "the gradient of the bias adds up a channel one element after the other, which costs more digits than"
-        " adding them up in pairs"
-    )
-    return (Waiver(reason, room=room, checks=("edges",)),)
-
-
 def registered(name: str, cases: Callable[[Draw], LayerCase]) -> Callable[[Callable[..., Any]], Layer]:
     """Registers the convolution of this name."""
-    return layer(name, cases=cases, complex=True, no_batch=1 + int(name[-2]), waivers=waivers(name))
+    n = int(name[-2])
+    like = f"conv_transpose{n}d" if "Transpose" in name else f"conv{n}d"
+    return layer(name, cases=cases, complex=True, no_batch=1 + n, like=(like,))
 
 
 @registered("nn.Conv1d", conv_layer_cases(1))

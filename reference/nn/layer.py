@@ -122,8 +122,8 @@ def layer(
 
         made = Rule(
             name=name, fn=fn, cases=drawn, errors=None, aliases=(), method=False, complex=complex, analytic=analytic,
-            special="", mutates=(), any_strides=True, second_order=second_order, structure="", gauge="", dtypes=(),
-            waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
+            special="", mutates=(), constants=(), any_strides=True, second_order=second_order, structure="", gauge="",
+            dtypes=(), waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
             family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
             tensors=("inputs", "parameters", "buffers"),
         )  # fmt: skip
@@ -225,8 +225,8 @@ def plain(value: Any) -> Any:
 
 def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
     """The waivers of a rule that a layer applies, their rooms for the arguments that it gets there."""
-    found = lookup(name)
-    assert found is not None, name
+    rule = lookup(name)
+    assert rule is not None, name
 
     def moved(room: Callable[..., Array]) -> Callable[..., Array]:
         def of_layer(
@@ -241,7 +241,7 @@ def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:
 
         return of_layer
 
-    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in found.waivers]
+    return [w if w.room is None else dataclasses.replace(w, room=moved(w.room)) for w in rule.waivers]
 
 
 def placed(places: Any, xs: list[Any]) -> Any:

@@ -86,3 +86,27 @@ def embedding_builtin(weight: Array, indices: Array, padding_idx=-1, scale_grad_
     """
     out, vjp = embedding.fn(indices, weight, padding_idx if padding_idx >= 0 else None, None, 2.0, scale_grad_by_freq)
     return out, lambda g: vjp(g)[::-1]
+
+
+def one_hot_cases(draw: Draw):
+    index = draw.integers(draw.shape(), 0, 4)
+    # how many classes there are in an empty tensor must be said
+    return Case((index, draw.choice(5, 7)) if index.size == 0 or draw.boolean() else (index,))
+
+
+@rule(
+    "nn.functional.one_hot",
+    cases=one_hot_cases,
+    errors=lambda draw: [
+        (Case((np.array([0, 2]), 2)), RuntimeError),
+        (Case((np.array([-1]),)), RuntimeError),
+        (Case((np.zeros(0, np.int64),)), RuntimeError),
+    ],
+)
+def one_hot(input: Array, num_classes=-1):
+    """1 at the place that the number names and 0 elsewhere, in num_classes places; -1 for as many as needed.
+
+    input: (*) integers; output: (*, num_classes) integers.  Source: torch.nn.functional.one_hot.
+    """
+    count = int(input.max()) + 1 if num_classes == -1 else num_classes
+    return (input[..., None] == np.arange(count)).astype(np.int64), lambda g: (None,)

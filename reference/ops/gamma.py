@@ -75,12 +75,13 @@ def by_fraction(a, x):
 
 
 def incomplete(upper):
-    """gammaincc or gammainc; scipy's lose two digits for a near 1/2 and for a above 20, where they are made here."""
+    """gammaincc or gammainc: scipy's, but where those lose up to two digits, for some small a and above 20."""
     plain = special.gammaincc if upper else special.gammainc
 
     def value(a, x):
         out = plain(a, x)
-        doubtful = ((np.abs(a - 0.5) < 0.03125) | (a > 20.0)) & (a < 200.0) & (x > 0.25) & (x < 400.0)
+        small = (np.abs(a - 0.5) < 0.03125) & (x > 0.25) | (a > 0.0625) & (a < 2.5) & (x > 0.75) & (x < 2.25)
+        doubtful = (small | (a > 20.0)) & (a < 200.0) & (x > 0.25) & (x < 400.0)
         if not np.any(doubtful):
             return out
         a, x = (np.broadcast_to(v, out.shape)[doubtful] for v in (a, x))

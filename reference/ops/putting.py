@@ -39,7 +39,9 @@ def index_put_cases(draw: Draw):
             side = min(side, n)
         flat = draw.integers((side,), 0, n - 1) if accumulate else draw.generator().permutation(n)[:side]
         indices = tuple(draw.choice(i, i - m) for i, m in zip(np.unravel_index(flat, lead), lead))
-        if count == 2 and draw.boolean():  # indices that broadcast together
+        if side == 1:
+            indices = tuple(i.reshape(draw.choice((1,), ())) for i in indices)
+        elif count == 2 and draw.boolean():  # indices that broadcast together
             rows, columns = (draw.generator().permutation(m)[: draw.integer(1, 3)] for m in lead)
             indices = (rows[:, None], columns)
         shape = (*np.broadcast_shapes(*(i.shape for i in indices)), *x.shape[count:])
@@ -66,8 +68,9 @@ def index_put(input: Array, indices: list[Array], values: Array, accumulate=Fals
     values do not accumulate, which of them stays is not defined.
     input, output: (*); values: broadcast to input[indices].  Source: torch.Tensor.index_put_.
     """
-    _, key = taken_apart(tuple(indices), input.shape)
-    places = numbered(input)[key]
+    basic, advanced = taken_apart(tuple(indices), input.shape)
+    places = np.asarray(numbered(input)[basic])
+    places = places if advanced is None else places[advanced]
     out, vjp = written(input, places, np.broadcast_to(values, places.shape), accumulate)
 
     def whole(g):

@@ -187,12 +187,17 @@ def pad_cases(draw: Draw):
     n = draw.integer(1, 3)
     shape = grown(draw, [1, 1, *(2,) * n])
     x = draw.numbers(shape[1:] if shape[0] == 1 and draw.boolean() else shape)
+    return Case((x, pad_widths(draw, x.shape[-n:], mode), mode))
+
+
+def pad_widths(draw: Draw, sizes, mode):
+    """Widths that a mode other than constant allows on axes of these sizes, the last axis first."""
     widths = []
-    for size in reversed(x.shape[-n:]):
+    for size in reversed(sizes):
         right = draw.integer(-min(size // 2, 1), min(size - 1, 3))
         most = {"reflect": size - 1, "replicate": 4, "circular": size + min(right, 0)}[mode]
         widths += [draw.integer(0, min(most, 3)), right]
-    return Case((x, tuple(widths), mode))
+    return tuple(widths)
 
 
 def pad_errors(draw: Draw):

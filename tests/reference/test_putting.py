@@ -62,6 +62,8 @@ def test_index_put_is_an_assignment_and_adds_up_repeated_indices():
     assert np.array_equal(out, want)
     g = RNG.standard_normal(X.shape)
     assert np.array_equal(vjp(g)[0], g) and np.array_equal(vjp(g)[2], g[rows, columns])
+    out, vjp = lookup("index_put")(X, (np.array(2), np.array(1)), np.array(5.0))
+    assert out[2, 1] == 5.0 and vjp(g)[2] == g[2, 1] and vjp(g)[0][2, 1] == 0.0
     mask = X > 0
     out, vjp = lookup("index_put")(X, [mask], np.array(9.0))
     assert np.array_equal(out, np.where(mask, 9.0, X)) and math.isclose(vjp(g)[2], g[mask].sum())

@@ -1,0 +1,136 @@
+"""What torch must deliver after every step of a run, and how far off it may be.
+
+Errors propagate: the allowed error of a number is that of conformance.tolerance, with the sensitivity measured on the
+whole run. Every parameter, gradient and state tensor moves by one unit in the last place before every step, and the
+run is carried out in single against double precision at a point nearby.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from conformance.dtypes import DTYPES, Dtype
+from conformance.tolerance import NEARBY, SINGLE_EPS, STEP, K, Quantity
+from reference.optim import Optimizer, Snapshot, run
+from reference.rule import Array, Case, is_array, stepping
+
+# Numbers that torch keeps for a parameter beside its tensors have the default dtype, whatever the parameter's.
+SCALARS = ("step", "eta", "mu", "mu_product")
+COMPLEX_STEP = 2.0**-66
+INNER = 2.0**-8  # one unit of bfloat16, in which Muon's iteration is published
+INNER_RUNS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Expected:
+    """labels: (step, name) of each array of the quantity."""
+
+    labels: list[tuple[int, str]]
+    quantity: Quantity
+
+
+def mapped(value: Any, change: Callable[[Array], Array]) -> Any:
+    """The value with every floating array in it changed."""
+    if is_array(value):
+        return change(np.asarray(value)) if value.dtype.kind in "fc" else value
+    if isinstance(value, (list, tuple)):
+        return type(value)(mapped(v, change) for v in value)
+    return value
+
+
+def rounded(case: Case, dtype: Dtype) -> Case:
+    """The case with every array as the dtype holds it."""
+    return Case(tuple(mapped(a, dtype.round) for a in case.args), case.kwargs)
+
+
+def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors: bool = False) -> Expected:
+    """Parameters and states after every step. See reference.optim.run for `tensors`."""
+    shown = run(optimizer, case)
+    labels = [(t, name) for t, snapshot in enumerate(shown) for name in snapshot]
+
+    def numbers(snapshots: list[Snapshot]) -> list[Any]:
+        return [_number(snapshots[t][name], name) for t, name in labels]
+
+    base = numbers(shown)
+
+    def moves(k: int) -> list[Any]:
+        rng = np.random.default_rng((seed, k))
+        moved = numbers(run(optimizer, case, touch=lambda a: a * (1.0 + STEP * _signs(rng, a))))
+        near = Case(tuple(mapped(a, lambda x: _near(rng, x)) for a in case.args), case.kwargs)
+        wide, narrow = (numbers(run(optimizer, near, d, tensors=tensors)) for d in (np.float64, np.float32))
+        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
+
+    noise = _inner_noise(optimizer, case, base, numbers, seed)
+    return Expected(
+        labels, Quantity(base, [_dtype(name, dtype, b) for (_, name), b in zip(labels, base)], moves, noise)
+    )
+
+
+def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Expected:
+    """The derivatives of the sum of the last parameter in the first one and in the gradients, by the complex step."""
+    (parameter,), steps, groups = case.args
+    names = ["gradient in parameter 0", *(f"gradient in gradient {t}" for t in range(len(steps)))]
+
+    def slopes(arrays: list[Array], kind: Any) -> list[Any]:
+        found = []
+        for i in range(len(arrays)):
+            stepped = [a.astype(kind) + (1j * COMPLEX_STEP if j == i else 0.0) for j, a in enumerate(arrays)]
+            moved = Case(([stepped[0]], [[g] for g in stepped[1:]], groups), case.kwargs)
+            with stepping():
+                last = run(optimizer, moved, kind, tensors=True)[-1]["parameter 0"]
+            found.append((last.imag / COMPLEX_STEP).astype(np.float64))
+        return found
+
+    arrays = [np.asarray(parameter), *(np.asarray(g) for (g,) in steps)]
+    base = slopes(arrays, np.complex128)
+
+    def moves(k: int) -> list[Any]:
+        rng = np.random.default_rng((seed, k))
+        moved = slopes([a * (1.0 + STEP * _signs(rng, a)) for a in arrays], np.complex128)
+        near = [_near(rng, a) for a in arrays]
+        wide, narrow = slopes(near, np.complex128), slopes(near, np.complex64)
+        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
+
+    return Expected([(0, name) for name in names], Quantity(base, [dtype] * len(base), moves))
+
+
+def _number(value: Any, name: str) -> Any:
+    """The entry of a snapshot as an array; what is kept as a number has no dimensions."""
+    a = np.asarray(value, np.float64 if not is_array(value) or value.dtype.kind == "f" else None)
+    return a.reshape(()) if name.split(" ")[0] in SCALARS else a.astype(np.complex128 if a.dtype.kind == "c" else float)
+
+
+def _dtype(name: str, dtype: Dtype, want: Array) -> Dtype | None:
+    kind = name.split(" ")[0]
+    if kind in SCALARS:
+        return None if kind == "step" else DTYPES["float32"]
+    return dtype.with_complex if want.dtype.kind == "c" else dtype.real
+
+
+def _inner_noise(
+    optimizer: Optimizer, case: Case, base: list[Any], numbers: Callable[[list[Snapshot]], list[Any]], seed: int
+) -> list[Any] | None:
+    """How far the numbers move when an iteration that is meant for bfloat16 is rounded to it."""
+    if optimizer.name != "Muon":
+        return None
+    largest: list[Any] = [0.0] * len(base)
+    for k in range(INNER_RUNS):
+        rng = np.random.default_rng((seed, k))
+        moved = numbers(run(optimizer, case, inner=lambda a: a * (1.0 + INNER * _signs(rng, a))))
+        largest = [np.maximum(s, np.abs(m - b)) for s, m, b in zip(largest, moved, base)]
+    return [K * s for s in largest]
+
+
+def _signs(rng: np.random.Generator, a: Array) -> Array:
+    return rng.integers(0, 2, a.shape) * 2.0 - 1.0
+
+
+def _near(rng: np.random.Generator, a: Array) -> Array:
+    """A point nearby whose mantissas are full in single precision."""
+    if a.dtype.kind == "c":
+        return np.asarray(_near(rng, a.real) + 1j * _near(rng, a.imag))
+    return np.asarray(a * (1.0 + NEARBY * rng.uniform(-1.0, 1.0, a.shape))).astype(np.float32).astype(np.float64)

@@ -1,0 +1,122 @@
+"""Reductions of consecutive segments of an axis."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from reference.draw import Draw
+from reference.rule import Array, Case, rule
+
+NEUTRAL = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -np.inf, "min": np.inf, "amax": -np.inf, "amin": np.inf}
+
+
+def one_row(x, lengths, how, initial):
+    """The segments of the first dimension of x, reduced; and the way back."""
+    start = NEUTRAL[how] if initial is None else initial
+    ends = np.cumsum(lengths)
+    parts, pulls = [], []
+    for end, n in zip(ends, lengths):
+        y, pull = one_segment(x[end - n : end], how, start, initial)
+        parts.append(y)
+        pulls.append(pull)
+
+    def vjp(g):
+        grad = np.zeros(x.shape, g.dtype)
+        for end, n, row, pull in zip(ends, lengths, g, pulls):
+            grad[end - n : end] = pull(row)
+        return grad
+
+    return (np.stack(parts) if parts else np.zeros((0, *x.shape[1:]))), vjp
+
+
+def one_segment(x, how, start, initial):
+    n = len(x)
+    if how == "sum":
+        return x.sum(0) + start, lambda g: np.broadcast_to(g, x.shape)
+    if how == "mean":
+        if not n:
+            return np.full(x.shape[1:], np.nan if initial is None else initial), lambda g: np.zeros(x.shape)
+        return (x.sum(0) + start) / n, lambda g: np.broadcast_to(g / n, x.shape)
+    if how == "prod":
+
+        def others(g):  # the products of what is before and what is behind: no division by a zero
+            ones = np.ones((1, *x.shape[1:]))
+            before = np.cumprod(np.concatenate([ones, x]), axis=0)[:n]
+            behind = np.cumprod(np.concatenate([ones, x[::-1]]), axis=0)[:n][::-1]
+            return g * start * before * behind
+
+        return start * np.prod(x, axis=0), others
+    sign = 1.0 if how in ("max", "amax") else -1.0
+    if not n:
+        return np.full(x.shape[1:], start), lambda g: np.zeros(x.shape)
+    top = (sign * x.real).max(0)
+    won = sign * x.real == top
+    share = won / won.sum(0) * (top >= sign * start)
+    # equal elements have equal parts of the gradient, and the value moves with their mean
+    value = np.where(top >= sign * start, (np.where(won, x, 0.0)).sum(0) / won.sum(0), start)
+    return value, lambda g: g * share
+
+
+def segment_cases(draw: Draw):
+    how = draw.choice("sum", "mean", "max", "min", "prod")
+    axis = draw.choice(0, 0, 1)
+    grown = draw.regime in ("edges", "large")
+    count = draw.integer(1, 40 if grown else 4)
+    rows = draw.integer(1, 3) if axis else 1
+    total = draw.integer(0 if draw.regime == "empty" else 1, 40 if grown else 6)
+    rng = draw.generator()
+    cuts = np.sort(rng.integers(0, total + 1, (rows, count - 1)), axis=1)
+    offsets = np.concatenate([np.zeros((rows, 1)), cuts, np.full((rows, 1), total)], 1).astype(np.int64)
+    rest = draw.choice((), (draw.integer(1, 3),), (1, 2)) if not grown else (draw.side(low=190), 5)
+    x = draw.reals((*((rows,) if axis else ()), total, *rest), -3, 3)
+    if how == "prod":
+        x = np.where(np.abs(x) > 1.5, x / 2, x)
+    lengths = np.diff(offsets, axis=1)
+    options = {} if axis == 0 and draw.boolean() else dict(axis=axis)
+    if draw.boolean() or (how in ("mean", "max", "min") and np.any(lengths == 0)):
+        options["initial"] = draw.choice(1.0, -2.5, 2)  # a segment of nothing is nan or infinite without one
+    if draw.boolean():
+        options["offsets"] = offsets if axis else offsets[0]
+    else:
+        options["lengths"] = lengths if axis else lengths[0]
+        if draw.boolean():
+            options["unsafe"] = True
+    return Case((x, how), options)
+
+
+@rule(
+    "segment_reduce",
+    cases=segment_cases,
+    errors=lambda draw: [
+        (Case((draw.reals((3,)), "sum")), RuntimeError),
+        (Case((draw.reals((3,)), "sum"), dict(lengths=np.array([1, 1]))), RuntimeError),
+        (Case((draw.reals((3,)), "median"), dict(lengths=np.array([1, 2]))), RuntimeError),
+    ],
+    method=False,
+    second_order=False,
+)
+def segment_reduce(data: Array, reduce, *, lengths: Array | None = None, indices: Array | None = None,
+                   offsets: Array | None = None, axis=0, unsafe=False, initial=None):  # fmt: skip
+    """The sum, mean, prod, max or min of each segment of the axis and of `initial`.
+
+    A mean is divided by the length of the segment alone; of nothing it is `initial`, or nan. Equal greatest
+    elements have equal parts of the gradient.
+    data: (*, n, *); lengths: (*, s), or offsets: (*, s + 1), with the dimensions up to the axis; output: (*, s, *).
+    Source: torch.segment_reduce.
+    """
+    if offsets is not None:
+        lengths = np.diff(offsets, axis=-1)
+    if indices is not None or lengths is None:
+        raise RuntimeError("segments are given by their lengths or offsets")
+    axis = axis % max(data.ndim, 1)
+    lead = data.shape[:axis]
+    flat, counts = data.reshape(-1 if data.size else int(np.prod(lead)), *data.shape[axis:]), lengths
+    counts = np.broadcast_to(counts, (*lead, lengths.shape[-1])).reshape(-1, lengths.shape[-1])
+    found = [one_row(x, n, reduce, initial) for x, n in zip(flat, counts)]
+    y = np.stack([out for out, _ in found])
+
+    def vjp(g):
+        grads = [pull(row) for (_, pull), row in zip(found, g.reshape(y.shape))]
+        return np.stack(grads).reshape(data.shape), None, None, None
+
+    return y.reshape(*lead, *y.shape[1:]), vjp
