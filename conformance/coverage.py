@@ -10,9 +10,11 @@ from pathlib import Path
 
 import reference
 from conformance.checks.numeric import in_place
-from conformance.inventory import NAMESPACES, Name
+from conformance.inventory import CLASSES, NAMESPACES, Name
 from reference import lookup
 from reference.laws import LAWS
+from reference.optim import OPTIMIZERS
+from reference.schedules import SCHEDULES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -68,6 +70,9 @@ def rows(names: Sequence[Name], omitted: Sequence[Omission]) -> list[Row]:
 
 def covered_by(path: str) -> str | None:
     """The rule or law whose checks call this name, if there is one."""
+    outer, _, last = path.rpartition(".")
+    if outer in CLASSES:
+        return f"optim.{last}" if last in (OPTIMIZERS if outer == "optim" else SCHEDULES) else None
     law = path if path in LAWS else _FUNCTIONS.get(path)
     if law is not None:
         return f"laws.{law}"
@@ -86,9 +91,13 @@ def table(found: Sequence[Row]) -> Iterator[str]:
     for namespace in NAMESPACES:
         yield _line(namespace or "torch", [r for r in found if r.name.namespace == namespace])
     yield _line("all", found)
+    for namespace in CLASSES:
+        held = [r for r in found if r.kind == "class" and r.name.namespace == namespace]
+        yield f"{namespace:<20} {sum(r.rule is not None for r in held)} / {len(held)} classes"
     for title, kinds in (
         ("Differentiable, not covered", _DIFFERENTIABLE),
         ("Values only, not covered", ("value",)),
+        ("Classes, not covered", ("class",)),
     ):
         missing = [r for r in found if r.kind in kinds and not r.rule]
         if missing:

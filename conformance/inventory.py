@@ -23,6 +23,8 @@ from typing import Any
 
 NAMESPACES = ("", "Tensor", "nn.functional", "linalg", "special", "fft")
 # Not functions of values: where a tensor lives, how it is stored, what is attached to it.
+# Classes that are covered as such: optimizers, schedules, and the averages of weights.
+CLASSES = ("optim", "optim.lr_scheduler", "optim.swa_utils")
 KINDS = ("differentiable", "value", "other", "unknown")
 SECONDS = 120.0
 
@@ -43,6 +45,24 @@ class Name:
     @property
     def namespace(self) -> str:
         return self.path.rpartition(".")[0]
+
+
+_LIST_CLASSES = """
+import inspect, json, torch
+bases = (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.nn.Module)
+for space in (torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils):
+    for name, value in sorted(vars(space).items()):
+        own = space is torch.optim or getattr(value, "__module__", "") == space.__name__
+        if inspect.isclass(value) and issubclass(value, bases) and value not in bases and own and name[0] != "_":
+            print(f"{space.__name__[6:]}.{name}")
+"""
+
+
+def classes() -> list[Name]:
+    """The classes of torch.optim and below it that the installed torch has."""
+    words = [sys.executable, "-c", _LIST_CLASSES]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=True)
+    return [Name(path, "class") for path in done.stdout.split()]
 
 
 def public() -> dict[str, Any]:
