@@ -160,7 +160,7 @@ def list_coverage(as_json: bool) -> int:
 
     try:
         found = coverage.rows(inventory.ask(), coverage.omissions())
-    except (RuntimeError, subprocess.TimeoutExpired) as error:
+    except (RuntimeError, subprocess.SubprocessError) as error:
         raise IncompleteError(str(error)) from error
     print(json.dumps([r.record() for r in found], indent=1) if as_json else "\n".join(coverage.table(found)))
     return 0

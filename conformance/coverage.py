@@ -10,10 +10,12 @@ from pathlib import Path
 
 import reference
 from conformance.checks.numeric import in_place
-from conformance.inventory import NAMESPACES, Name
+from conformance.inventory import CLASSES, NAMESPACES, Name
 from reference import lookup
 from reference.laws import LAWS
 from reference.nn import LAYERS
+from reference.optim import OPTIMIZERS
+from reference.schedules import SCHEDULES
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -71,6 +73,9 @@ def covered_by(path: str) -> str | None:
     """The rule or law whose checks call this name, if there is one."""
     if path in LAYERS:
         return path
+    outer, _, last = path.rpartition(".")
+    if outer in CLASSES:
+        return f"optim.{last}" if last in (OPTIMIZERS if outer == "optim" else SCHEDULES) else None
     law = path if path in LAWS else _FUNCTIONS.get(path)
     if law is not None:
         return f"laws.{law}"

@@ -23,6 +23,8 @@ from typing import Any
 
 NAMESPACES = ("", "Tensor", "nn.functional", "linalg", "special", "fft")
 # Not functions of values: where a tensor lives, how it is stored, what is attached to it.
+# Classes that are covered as such: optimizers, schedules, and the averages of weights.
+CLASSES = ("optim", "optim.lr_scheduler", "optim.swa_utils")
 KINDS = ("differentiable", "value", "other", "unknown", "class")
 SECONDS = 600.0
 
@@ -72,10 +74,18 @@ def _among(value: Any, listed: Any) -> bool:
 
 
 def classes() -> list[str]:
-    """The public classes that have kinds of subject of their own."""
+    """The public classes that have kinds of subject of their own: layers, optimizers, schedules, averages."""
     import torch.nn
+    import torch.optim.swa_utils
 
-    return [f"nn.{name}" for name in torch.nn.modules.__all__]
+    bases = (torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler, torch.nn.Module)
+    found = [f"nn.{name}" for name in torch.nn.modules.__all__]
+    for space in (torch.optim, torch.optim.lr_scheduler, torch.optim.swa_utils):
+        for name, value in sorted(vars(space).items()):
+            own = space is torch.optim or getattr(value, "__module__", "") == space.__name__
+            if inspect.isclass(value) and issubclass(value, bases) and value not in bases and own and name[0] != "_":
+                found.append(f"{space.__name__[6:]}.{name}")
+    return found
 
 
 def ask() -> list[Name]:

@@ -15,6 +15,7 @@ from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
 from conformance.optimizers import OptimizerSession, optimizer_cells
 from conformance.programs import ProgramSession, program_cells
+from conformance.schedules import ScheduleSession, schedule_cells
 from conformance.session import OpSession, Options, Result
 from conformance.target import Target
 from reference import rules
@@ -51,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "layer": Kind(layer_cells, LayerSession),
     "law": Kind(law_cells, LawSession),
     "optimizer": Kind(optimizer_cells, OptimizerSession),
+    "schedule": Kind(schedule_cells, ScheduleSession),
     "program": Kind(program_cells, ProgramSession),
 }
 

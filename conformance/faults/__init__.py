@@ -8,7 +8,9 @@ from conformance.faults import derivatives as derivatives
 from conformance.faults import gradients as gradients
 from conformance.faults import kernels as kernels
 from conformance.faults import modules as modules
+from conformance.faults import optimizers as optimizers
 from conformance.faults import randomness as randomness
+from conformance.faults import schedules as schedules
 from conformance.faults import transforms as transforms
 from conformance.faults.fault import FAULTS, Fault
 from conformance.faults.runner import run_faults

@@ -65,9 +65,8 @@ def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors:
         return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
 
     noise = _inner_noise(optimizer, case, base, numbers, seed)
-    return Expected(
-        labels, Quantity(base, [_dtype(name, dtype, b) for (_, name), b in zip(labels, base)], moves, noise)
-    )
+    dtypes = [_dtype(name, dtype, b) for (_, name), b in zip(labels, base)]
+    return Expected(labels, Quantity(base, dtypes, moves, noise))
 
 
 def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Expected:
@@ -119,10 +118,13 @@ def _inner_noise(
         return None
     largest: list[Any] = [0.0] * len(base)
     for k in range(INNER_RUNS):
-        rng = np.random.default_rng((seed, k))
-        moved = numbers(run(optimizer, case, inner=lambda a: a * (1.0 + INNER * _signs(rng, a))))
+        moved = numbers(run(optimizer, case, inner=_rounding(np.random.default_rng((seed, k)))))
         largest = [np.maximum(s, np.abs(m - b)) for s, m, b in zip(largest, moved, base)]
     return [K * s for s in largest]
+
+
+def _rounding(rng: np.random.Generator) -> Callable[[Array], Array]:
+    return lambda a: a * (1.0 + INNER * _signs(rng, a))
 
 
 def _signs(rng: np.random.Generator, a: Array) -> Array:

@@ -95,7 +95,7 @@ def complex_parameters(t: Trial) -> None:
 def tensor_lr(t: Trial) -> None:
     """A learning rate given as a tensor does what the number does, and is left alone."""
     lr = f"torch.tensor({t.case.kwargs.get('lr', 0.5)!r}, dtype=torch.{t.dtype.name})"
-    case = Case(t.case.args, {**t.case.kwargs, "lr": float(t.dtype.round(np.float64(t.case.kwargs.get("lr", 0.5))))})
+    case = Case(t.case.args, {**t.case.kwargs, "lr": float(t.dtype.round(np.asarray(t.case.kwargs.get("lr", 0.5))))})
     t.match(t.run(forms.lr_kept, {"lr": Word(lr)}), t.known(case))
 
 
@@ -200,10 +200,16 @@ def errors(t: Trial) -> None:
     exec(setup := f"ps = [torch.ones({shape}, requires_grad=True)]", names)
     for arguments, kind in calls:
         call = f"torch.optim.{name}({arguments})"
-        t.script = "\n".join(
-            ["import sys, torch", setup, "try:", f"    {call}", f"except {kind}:", "    sys.exit(0)", "sys.exit(1)"]
-        )
-        t.said(_raised(call, kind, names))
+        script = [
+            "import sys, torch",
+            setup,
+            "try:",
+            f"    {call}",
+            f"except {kind}:",
+            "    sys.exit(0)",
+            "sys.exit(1)",
+        ]
+        t.said(_raised(call, kind, names), script)
 
 
 def _raised(call: str, kind: str, names: dict[str, Any]) -> str:

@@ -73,9 +73,14 @@ class Trial:
     target: Target
     tally: Tally
     known: Callable[..., Expected]
-    script: str = ""
     device: str | None = None
-    _lines: list[str] = dataclasses.field(default_factory=list)
+    _script: Callable[[], list[str]] = list
+    _end: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def script(self) -> str:
+        """What shows the failure: torch alone, exit code 1. Written only where one is asked for."""
+        return "\n".join([*self._script(), *self._end])
 
     def run(
         self, form: Callable[..., Any], extra: dict[str, Any] | None = None, more: str = "", first: str = ""
@@ -86,8 +91,8 @@ class Trial:
         """
         text = "\n".join([made(self.optimizer.name, self.case, extra or {}), *([more] if more else [])])
         call = f"{form.__name__}(make, {first}add, ps, gs)"
-        self._lines = [*_sources(form), text, *self._data(), f"got = {call}"]
-        self._write(["print(got)", "sys.exit(1 if isinstance(got, str) and got else 0)"])
+        self._script = lambda: [*_sources(form), text, *self._data(), f"got = {call}"]
+        self._end = ["print(got)", "sys.exit(1 if isinstance(got, str) and got else 0)"]
         names: dict[str, Any] = {"torch": torch, form.__name__: form, "ps": self._parameters(), "gs": self._gradients()}
         exec(text, names)
         found = eval(call, names)
@@ -103,7 +108,7 @@ class Trial:
             found[t] = {k: v for k, v in found[t].items() if k in wanted or k.split(" of ")[-1] in _begun(wanted)}
             if set(found[t]) != wanted:
                 extra, missing = sorted(set(found[t]) - wanted), sorted(wanted - set(found[t]))
-                self._write([f"print(sorted(got[{t}]))", f"sys.exit(0 if sorted(got[{t}]) == {sorted(wanted)} else 1)"])
+                self._end = [f"print(sorted(got[{t}]))", f"sys.exit(0 if sorted(got[{t}]) == {sorted(wanted)} else 1)"]
                 raise Mismatch(f"after step {t}: no {missing}" if missing else f"after step {t}: unexpected {extra}")
         for place, (t, name) in enumerate(expected.labels):
             self._one(found[t][name], expected, place, t, name)
@@ -117,25 +122,23 @@ class Trial:
         if name.split(" ")[0] not in SCALARS:
             self.device = str(value.device)
             if dtype is not None and value.dtype != dtype_of(dtype.name):
-                self._write([f"print({item}.dtype)", f"sys.exit(0 if {item}.dtype == torch.{dtype.name} else 1)"])
+                self._end = [f"print({item}.dtype)", f"sys.exit(0 if {item}.dtype == torch.{dtype.name} else 1)"]
                 raise Mismatch(f"{what}: dtype {value.dtype}, expected torch.{dtype.name}")
         elif value.dtype == torch.float64 and dtype is not None:
             quantity.dtypes[place] = DTYPES["float64"]
         try:
             compare(what, array(value).astype(np.asarray(quantity.wants[place]).dtype), quantity, place, self.tally)
         except Mismatch as wrong:
-            self._write(_number_lines(wrong, item))
+            self._end = _number_lines(wrong, item)
             raise
 
-    def said(self, wrong: str) -> None:
-        """Raise Mismatch where a form found something wrong."""
+    def said(self, wrong: str, script: list[str] | None = None) -> None:
+        """Raise Mismatch where a form, or what `script` does, found something wrong."""
+        self._end = self._end if script is None else script
         self.tally.comparisons += 1
         self.tally.elements += 1
         if wrong:
             raise Mismatch(wrong)
-
-    def _write(self, lines: list[str]) -> None:
-        self.script = "\n".join([*self._lines, *lines])
 
     def _data(self) -> list[str]:
         device = repr(str(self.target.torch_device))

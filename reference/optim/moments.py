@@ -10,7 +10,7 @@ from reference.draw import Draw
 from reference.optim.record import optimizer
 from reference.rule import Array, absolute
 
-ILLEGAL = [
+ILLEGAL: list[dict[str, Any]] = [
     {"lr": -0.1}, {"eps": -1e-8}, {"betas": (1.0, 0.999)}, {"betas": (-0.1, 0.999)}, {"betas": (0.9, 1.0)},
     {"betas": (0.9, -0.5)}, {"weight_decay": -0.1},
 ]  # fmt: skip

@@ -42,7 +42,8 @@ def adagrad(
 ) -> tuple[Array, dict[str, Any]]:
     """n <- n + g^2;   p <- p - lr / (1 + (t - 1) lr_decay) g / (sqrt(n) + eps).
 
-    State: step (t), sum (n, initial_accumulator_value at first). Source: Duchi et al., JMLR 12, 2011; torch.optim.Adagrad.
+    State: step (t), sum (n, initial_accumulator_value at first).
+    Source: Duchi et al., JMLR 12, 2011; torch.optim.Adagrad.
     """
     g = -g if maximize else g
     if weight_decay:

@@ -1,0 +1,340 @@
+"""Faults in optimizers: wrong formulas, forms that differ, states that are shared or lost."""
+
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
+from __future__ import annotations
+
+import importlib
+
+import torch
+
+from conformance.faults.fault import fault, replace
+
+# What holds for every optimizer, and does not look at the formula.
+MACHINERY = ("hooks", "zero_grad", "errors")
+
+
+def formula(path):
+    """Put ``wrong(original, *arguments)`` in the place of a function of torch.optim's own modules."""
+
+    def install(wrong):
+        module, _, name = path.rpartition(".")
+        owner = importlib.import_module(f"torch.optim.{module}")
+        original = getattr(owner, name)
+        setattr(owner, name, lambda *args, **kwargs: wrong(original, *args, **kwargs))
+
+    return install
+
+
+@fault("optim.Adam", "steps", "missing_gradients", "complex_parameters", "tensor_lr", green=("foreach", *MACHINERY))
+def bias_correction_one_step_late():
+    """Adam corrects the bias of step t by that of step t + 1."""
+
+    @formula("adam._single_tensor_adam")
+    def late(original, params, grads, m, v, vmax, steps, *args, **kwargs):
+        for s in steps:
+            s += 1
+        original(params, grads, m, v, vmax, steps, *args, **kwargs)
+        for s in steps:
+            s -= 1
+
+
+@fault("optim.AdamW", "steps", "maximize", green=("foreach", *MACHINERY))
+def decay_coupled():
+    """AdamW adds its decay to the gradient."""
+
+    @formula("adam._single_tensor_adam")
+    def coupled(original, *args, decoupled_weight_decay, **kwargs):
+        original(*args, decoupled_weight_decay=False, **kwargs)
+
+
+@fault("optim.Adam", "steps", level=3, green=("foreach", *MACHINERY))
+def largest_of_the_gradient():
+    """amsgrad keeps the maximum of the squared gradient instead of that of its average."""
+
+    @formula("adam._single_tensor_adam")
+    def largest(original, params, grads, m, v, vmax, *args, amsgrad, **kwargs):
+        for g, most in zip(grads, vmax if amsgrad else ()):
+            most.copy_(torch.maximum(most, g * g if not g.is_complex() else most.abs()))
+        original(params, grads, m, v, vmax, *args, amsgrad=amsgrad, **kwargs)
+
+
+@fault("optim.SGD", "steps", level=3, green=("foreach", *MACHINERY))
+def first_momentum_dampened():
+    """The first gradient that enters the momentum buffer is dampened."""
+
+    @formula("sgd._single_tensor_sgd")
+    def dampened(original, params, grads, buffers, *args, momentum, dampening, **kwargs):
+        if momentum and dampening:
+            for i, b in enumerate(buffers):
+                buffers[i] = torch.zeros_like(params[i]) if b is None else b
+        original(params, grads, buffers, *args, momentum=momentum, dampening=dampening, **kwargs)
+
+
+@fault("optim.SGD", "foreach", green=("steps", "fused", *MACHINERY))
+def last_of_the_list_skipped():
+    """The form over lists leaves out the last tensor of several."""
+
+    @formula("sgd._multi_tensor_sgd")
+    def skips(original, params, grads, buffers, *args, **kwargs):
+        if len(params) > 1:
+            held = buffers[:-1]
+            original(params[:-1], grads[:-1], held, *args, **kwargs)
+            buffers[:-1] = held
+        else:
+            original(params, grads, buffers, *args, **kwargs)
+
+
+@fault("optim.Adagrad", "fused", green=("steps", "foreach", *MACHINERY))
+def fused_without_decay():
+    """The fused kernel forgets to let the rate decay by one step."""
+
+    @formula("adagrad._fused_adagrad")
+    def undecayed(original, *args, lr, **kwargs):
+        original(*args, lr=lr * 1.001, **kwargs)
+
+
+@fault("optim.RMSprop", "steps", level=3, green=("foreach", *MACHINERY))
+def centered_by_twice():
+    """centered takes the mean as it was before this step."""
+
+    @formula("rmsprop._single_tensor_rmsprop")
+    def before(original, params, grads, squares, means, *args, centered, **kwargs):
+        kept = [m.clone() for m in means]
+        for m in means if centered else ():
+            m.mul_(0.5)
+        original(params, grads, squares, means, *args, centered=centered, **kwargs)
+        for m, old in zip(means if centered else (), kept):
+            m.add_(old, alpha=0.25)
+
+
+@fault("optim.Adamax", "steps", green=("foreach", *MACHINERY))
+def epsilon_forgotten():
+    """Adamax leaves out its eps."""
+
+    @formula("adamax._single_tensor_adamax")
+    def without(original, *args, eps, **kwargs):
+        original(*args, eps=0.0, **kwargs)
+
+
+@fault("optim.RAdam", "steps", level=3, green=("foreach", *MACHINERY))
+def never_rectified():
+    """RAdam's eps is added before the root is scaled."""
+
+    @formula("radam._single_tensor_radam")
+    def scaled(original, *args, eps, **kwargs):
+        original(*args, eps=eps * 2, **kwargs)
+
+
+@fault("optim.Rprop", "steps", level=3, green=("foreach", *MACHINERY))
+def step_sizes_unbounded():
+    """Rprop does not keep its step sizes within their bounds."""
+
+    @formula("rprop._single_tensor_rprop")
+    def unbounded(original, *args, step_size_min, step_size_max, **kwargs):
+        original(*args, step_size_min=0.0, step_size_max=1e9, **kwargs)
+
+
+@fault("optim.Adadelta", "steps", "state_dict", green=("foreach", *MACHINERY))
+def accumulated_before_the_step():
+    """Adadelta's eps under the roots is twice what was given."""
+
+    @formula("adadelta._single_tensor_adadelta")
+    def doubled(original, *args, eps, **kwargs):
+        original(*args, eps=2 * eps, **kwargs)
+
+
+@fault("optim.NAdam", "steps", green=("foreach", *MACHINERY))
+def momentum_schedule_one_step_off():
+    """NAdam's momentum is that of the next step."""
+
+    @formula("nadam._single_tensor_nadam")
+    def ahead(original, *args, momentum_decay, **kwargs):
+        original(*args, momentum_decay=momentum_decay * 1.5, **kwargs)
+
+
+@fault("optim.ASGD", "steps", level=3, green=("foreach", *MACHINERY))
+def averaging_begins_late():
+    """ASGD begins to average one step after t0."""
+
+    @formula("asgd._single_tensor_asgd")
+    def late(original, *args, t0, **kwargs):
+        original(*args, t0=t0 + 1, **kwargs)
+
+
+@fault("optim.SparseAdam", "sparse", "steps", green=MACHINERY)
+def rows_that_repeat_counted_once():
+    """Of a row that a sparse gradient has twice, only one is taken."""
+
+    @formula("_functional.sparse_adam")
+    def once(original, params, grads, *args, **kwargs):
+        original(params, [_distinct(g) for g in grads], *args, **kwargs)
+
+
+def _distinct(g):
+    rows, values = g._indices()[0].tolist(), g._values()
+    last = sorted({row: i for i, row in enumerate(rows)}.values())
+    return torch.sparse_coo_tensor(g._indices()[:, last], values[last], g.shape)
+
+
+@fault("optim.Adafactor", "steps", green=MACHINERY)
+def update_never_clipped():
+    """Adafactor's clipping threshold is ignored."""
+
+    @formula("_adafactor._single_tensor_adafactor")
+    def unclipped(original, *args, d, **kwargs):
+        original(*args, d=1e9, **kwargs)
+
+
+@fault("optim.Muon", "steps", green=MACHINERY)
+def tall_matrices_not_scaled():
+    """Muon adds no nesterov momentum, and decays its buffer twice."""
+
+    @formula("_muon._single_tensor_muon")
+    def twice(original, params, grads, buffers, **kwargs):
+        for b in buffers:
+            b.mul_(0.5)
+        original(params, grads, buffers, **kwargs)
+
+
+@fault("optim.SGD", "groups", "copies", green=("steps", *MACHINERY))
+def options_of_the_first_group():
+    """Every group is trained with the learning rate of the first."""
+
+    @replace("optim.SGD.step")
+    def step(original, self, closure=None):
+        kept = [g["lr"] for g in self.param_groups]
+        for g in self.param_groups:
+            g["lr"] = kept[0]
+        loss = original(self, closure)
+        for g, lr in zip(self.param_groups, kept):
+            g["lr"] = lr
+        return loss
+
+
+@fault("optim.Rprop", "missing_gradients", "closure", green=("steps", "maximize", *MACHINERY))
+def missing_gradient_is_zero():
+    """A gradient of None counts as zeros."""
+
+    @replace("optim.Rprop.step")
+    def step(original, self, closure=None):
+        def filled():
+            loss = closure() if closure else None
+            for g in self.param_groups:
+                for p in g["params"]:
+                    p.grad = torch.zeros_like(p) if p.grad is None else p.grad
+            return loss
+
+        return original(self, filled)
+
+
+@fault("optim.Adagrad", "maximize", green=("steps", "groups", *MACHINERY))
+def maximize_after_decay():
+    """maximize turns weight decay round as well."""
+
+    @formula("adagrad._single_tensor_adagrad")
+    def after(original, *args, maximize, weight_decay, **kwargs):
+        original(*args, maximize=maximize, weight_decay=-weight_decay if maximize else weight_decay, **kwargs)
+
+
+@fault("optim.RMSprop", "complex_parameters", green=("steps", "groups", *MACHINERY))
+def complex_scaled_by_modulus():
+    """The imaginary part of a complex gradient is left out."""
+
+    @formula("rmsprop._single_tensor_rmsprop")
+    def real(original, params, grads, *args, **kwargs):
+        original(params, [torch.complex(g.real, g.real * 0) if g.is_complex() else g for g in grads], *args, **kwargs)
+
+
+@fault("optim.Adam", "tensor_lr", green=("steps", "groups", *MACHINERY))
+def tensor_lr_scaled():
+    """A learning rate that is a tensor is divided by its bias correction in place."""
+
+    @replace("optim.Adam.step")
+    def step(original, self, closure=None):
+        loss = original(self, closure)
+        for g in self.param_groups:
+            if torch.is_tensor(g["lr"]):
+                g["lr"].mul_(0.5)
+        return loss
+
+
+@fault("optim.Adadelta", "differentiable", green=("steps", *MACHINERY))
+def gradient_cut():
+    """The differentiable form takes the gradient as a constant."""
+
+    @formula("adadelta._single_tensor_adadelta")
+    def cut(original, params, grads, *args, differentiable, **kwargs):
+        grads = [g.detach() for g in grads] if differentiable else grads
+        original(params, grads, *args, differentiable=differentiable, **kwargs)
+
+
+@fault("optim.NAdam", "state_dict", green=("steps", "copies", *MACHINERY))
+def steps_begin_again():
+    """load_state_dict begins to count at 0."""
+
+    @replace("optim.NAdam.load_state_dict")
+    def load(original, self, state):
+        original(self, state)
+        for s in self.state.values():
+            s["step"] = torch.zeros_like(s["step"])
+
+
+@fault("optim.SGD", "copies", green=("steps", "state_dict", *MACHINERY))
+def copy_forgets_groups():
+    """What is unpickled (or copied) has lost its weight decay."""
+
+    @replace("optim.SGD.__setstate__")
+    def setstate(original, self, state):
+        original(self, state)
+        for g in self.param_groups if "defaults" in state else ():
+            g["weight_decay"], g["lr"] = 0.0, 0.5 * g["lr"]
+
+
+@fault("optim.Adam", "hooks", green=("steps", "state_dict", "closure"))
+def post_hook_runs_twice():
+    """A hook that runs after the step runs twice."""
+
+    @replace("optim.Adam.register_step_post_hook")
+    def register(original, self, hook):
+        return original(self, lambda *args: (hook(*args), hook(*args))[-1] and None)
+
+
+@fault("optim.RAdam", "closure", green=("steps", "state_dict", "hooks"))
+def closure_called_twice():
+    """The closure is evaluated once more after the step."""
+
+    @replace("optim.RAdam.step")
+    def step(original, self, closure=None):
+        loss = original(self, closure)
+        return loss if closure is None else closure()
+
+
+@fault("optim.Adamax", "zero_grad", green=("steps", "hooks", "errors"))
+def zeros_are_none():
+    """zero_grad(set_to_none=False) sets gradients to None all the same."""
+
+    @replace("optim.Adamax.zero_grad")
+    def zero_grad(original, self, set_to_none=True):
+        return original(self, True)
+
+
+@fault("optim.SGD", "sparse", green=("steps", "groups", *MACHINERY))
+def sparse_rows_divided():
+    """A sparse gradient loses its last row."""
+
+    @formula("sgd._single_tensor_sgd")
+    def shorter(original, params, grads, *args, **kwargs):
+        original(params, [_shorter(g) if g.is_sparse else g for g in grads], *args, **kwargs)
+
+
+def _shorter(g):
+    return torch.sparse_coo_tensor(g._indices()[:, :-1], g._values()[:-1], g.shape)
+
+
+@fault("optim.ASGD", "errors", green=("steps", "hooks", "zero_grad"))
+def negative_rate_accepted():
+    """A negative learning rate is taken for its size."""
+
+    @replace("optim.ASGD.__init__")
+    def init(original, self, params, lr=1e-2, **kwargs):
+        original(self, params, lr=lr if torch.is_tensor(lr) else abs(lr), **kwargs)
