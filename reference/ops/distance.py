@@ -52,11 +52,16 @@ def dist_cases(draw: Draw):
     return Case((x, y) if p == 2.0 and draw.boolean() else (x, y, p))
 
 
+def steepness(p):
+    """The terms of the second derivative have the factor p - 1."""
+    return 1.0 if math.isinf(p) else max(1.0, abs(p - 1.0))
+
+
 def dist_room(input, other, p=2):
-    return inverse(dist.fn(input, other, p)[0])
+    return steepness(p) * inverse(dist.fn(input, other, p)[0])
 
 
-CURVES = "the two terms of the second derivative, each of the size of 1 / distance, cancel"
+CURVES = "the terms of the second derivative, each of the size of (p - 1) / distance, cancel"
 
 
 @rule(
@@ -212,7 +217,7 @@ def pairwise_cases(draw: Draw):
 
 
 def pairwise_room(x1, x2, p=2.0, eps=1e-6, keepdim=False):
-    return inverse(pairwise_distance.fn(x1, x2, p, eps, keepdim)[0])
+    return steepness(p) * inverse(pairwise_distance.fn(x1, x2, p, eps, keepdim)[0])
 
 
 @rule(
