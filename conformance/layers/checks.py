@@ -210,8 +210,8 @@ def mechanical_script(promise: Callable[..., Any], trial: Trial) -> str:
     """The promise on a module in its own initial state, with the inputs of the case."""
     o, device = trial.oracle, repr(str(trial.place))
     lines = ["import copy, io, torch"]
-    needed: list[Any] = [mechanics.flat, mechanics.same, mechanics.copied, mechanics.called, mechanics.refuses]
-    lines += [inspect.getsource(f).rstrip() for f in [*needed, promise]]
+    needed: list[Any] = [mechanics.flat, mechanics.same, mechanics.copied, mechanics.packed, mechanics.called]
+    lines += [inspect.getsource(f).rstrip() for f in [*needed, mechanics.refuses, promise]]
     text = constructor(trial.call)
     lines += [
         "def make(**factory):",
