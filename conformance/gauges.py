@@ -50,7 +50,7 @@ def fixed(out):
     Q, R = out
     k = min(R.shape[-2:])
     turn = R.diagonal(0, -2, -1).sgn()
-    if Q.numel():
+    if Q.dim() > 1 and Q.numel():
         Q = torch.cat([Q[..., :k] * turn.unsqueeze(-2), first(Q[..., k:].detach())], -1)
     return Q, torch.cat([R[..., :k, :] * turn.conj().unsqueeze(-1), R[..., k:, :]], -2)""",
     "solution": """def fixed(out):

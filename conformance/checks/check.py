@@ -216,9 +216,13 @@ def changing(path: str, counted: bool = True) -> Spelling:
         "inplace",
         "def inplace(x, *args, **kwargs):\n    y = x.clone()\n    version = y._version\n"
         f"    out = torch.{path}(y, *args, **kwargs)\n"
-        f"    assert out is y{' and y._version > version' if counted else ''}, "
-        "'the in-place method did not change its own tensor'\n"
-        "    return out",
+        "    assert out is y, 'the in-place method returned another tensor'\n"
+        + (
+            "    assert y._version > version or torch.equal(y.detach(), x.detach()), 'its version was not counted'\n"
+            if counted
+            else ""
+        )
+        + "    return out",
     )
 
 

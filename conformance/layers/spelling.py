@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import Any
 
 import torch
@@ -66,7 +67,7 @@ def _word(value: Any) -> str:
         return f"torch.{name}({', '.join([*map(_word, args), *(f'{k}={_word(v)}' for k, v in kwargs.items())])})"
     if is_array(value):  # a constructor's tensor, which becomes a buffer
         return f"torch.tensor({value.tolist()}, dtype=torch.{value.dtype})"
-    return repr(value)
+    return f"float('{value}')" if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
 def _known_options(name: str, args: Any, kwargs: Any) -> None:
@@ -84,12 +85,13 @@ def dry(call: Call) -> str:
     """The arguments of a call that makes a lazy layer's parameters, as Python; nothing for other layers."""
     if not LAYERS[call.rule.name].lazy:
         return ""
-    return f"torch.zeros({_first(call).shape})"
+    return f"torch.zeros({_shape_of_first(call)})"
 
 
-def _first(call: Call) -> Any:
-    """The first input."""
-    return next(a for a, p in zip(call.arrays, call.paths) if p[0] == "inputs")
+def _shape_of_first(call: Call) -> tuple[int, ...]:
+    """The shape of the first input, with a batch: what a first call without one does is a matter of its own check."""
+    shape: tuple[int, ...] = next(a for a, p in zip(call.arrays, call.paths) if p[0] == "inputs").shape
+    return (1, *shape) if len(shape) == LAYERS[call.rule.name].no_batch else shape
 
 
 def spelled(call: Call) -> Spelling:
@@ -138,7 +140,7 @@ def module(call: Call, dtype: Dtype, device: torch.device) -> torch.nn.Module:
     made, training = constructed(call), call.case.args[6]
     if LAYERS[call.rule.name].lazy:
         with torch.no_grad():  # in eval: a call in training would change buffers
-            made.eval()(torch.zeros(_first(call).shape))
+            made.eval()(torch.zeros(_shape_of_first(call)))
     return made.to(device=device, dtype=getattr(torch, dtype.name)).train(training)
 
 

@@ -10,6 +10,7 @@ from reference.draw import Draw
 from reference.laws import uniform
 from reference.nn.functional import applied, cases_of, rule_of
 from reference.nn.layer import Described, LayerCase, Parameter, layer
+from reference.rule import Waiver
 
 
 def pair(name):
@@ -163,7 +164,24 @@ def adaptive_cases(draw: Draw) -> LayerCase:
     return LayerCase((features, classes, cutoffs), options, (x, target), draw.boolean())
 
 
-@layer("nn.AdaptiveLogSoftmaxWithLoss", cases=adaptive_cases, like=("nn.functional.log_softmax",))
+def lowered_room(inputs, parameters, buffers, args, kwargs, places, training):
+    """2^16 times the largest sum in a score: the roundings of bfloat16, in units of those of float32."""
+    size = np.abs(inputs[0]).max(initial=0.0) * np.max([np.abs(w).sum(-1).max(initial=0.0) for w in parameters])
+    return np.asarray(2.0**16 * (1.0 + size))
+
+
+@layer(
+    "nn.AdaptiveLogSoftmaxWithLoss",
+    cases=adaptive_cases,
+    waivers=(
+        Waiver(
+            "under autocast the products inside are in bfloat16, and the logarithms come out in float32",
+            room=lowered_room,
+            checks=("autocast",),
+        ),
+    ),
+    like=("nn.functional.log_softmax",),
+)
 def adaptive_log_softmax_with_loss(
     in_features, n_classes, cutoffs, div_value=4.0, head_bias=False, device=None, dtype=None
 ):

@@ -11,7 +11,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.factors import none_failed
-from reference.ops.linalg import batch, normal, not_square, square
+from reference.ops.linalg import batch, normal, not_square
 from reference.rule import Array, Case, rule
 
 ALPHA = (1.0 + math.sqrt(17.0)) / 8.0  # bounds the growth of elements best
@@ -119,11 +119,10 @@ def indefinite(draw: Draw):
     """Symmetric matrices (Hermitian ones in some complex cases) of eigenvalues of both signs, and which they are."""
     shape, n = ((), 190) if draw.regime == "large" else (batch(draw, 1), draw.side(0))
     hermitian = draw.boolean()
-    a = square(draw, shape, n) * np.where(np.arange(n) % 2, -1.0, 1.0)
-    a = a + turned(a, hermitian).swapaxes(-1, -2)
-    if draw.boolean() and n > 1:  # blocks of two
-        a[..., 0, 0] = 0.0
-    return a, hermitian
+    q = np.linalg.qr(normal(draw, (*shape, n, n)))[0]
+    signs = np.where(np.arange(n) % 2, -1.0, 1.0)
+    a = (q * signs * draw.generator().uniform(0.7, 1.4, n)) @ turned(q, hermitian).swapaxes(-1, -2)
+    return (a + turned(a, hermitian).swapaxes(-1, -2)) / 2.0, hermitian
 
 
 def ldl_cases(*options):

@@ -136,7 +136,7 @@ def ormqr(input: Array, input2: Array, input3: Array, left=True, transpose=False
         x, back = reflected(v, input2, herm(input3), not transpose)
 
     def vjp(g):
-        if not input2.shape[-1]:
+        if not input.size or not input2.shape[-1]:
             return None, None, g
         gv, gt, gc = back(g if left else herm(g))
         return placed(gv, input.shape), gt, gc if left else herm(gc)

@@ -20,10 +20,10 @@ def one_row(x, lengths, how, initial):
         parts.append(y)
         pulls.append(pull)
 
-    def vjp(g):
-        grad = np.zeros(x.shape, g.dtype)
-        for end, n, row, pull in zip(ends, lengths, g, pulls):
-            grad[end - n : end] = pull(row)
+    def vjp(g, slip):
+        grad = np.zeros(x.shape, np.result_type(g, x, slip))
+        for end, n, row, error, pull in zip(ends, lengths, g, slip, pulls):
+            grad[end - n : end] = pull(row, error)
         return grad
 
     return (np.stack(parts) if parts else np.zeros((0, *x.shape[1:]))), vjp
@@ -32,29 +32,31 @@ def one_row(x, lengths, how, initial):
 def one_segment(x, how, start, initial):
     n = len(x)
     if how == "sum":
-        return x.sum(0) + start, lambda g: np.broadcast_to(g, x.shape)
+        return x.sum(0) + start, lambda g, slip: np.broadcast_to(g, x.shape)
     if how == "mean":
         if not n:
-            return np.full(x.shape[1:], np.nan if initial is None else initial), lambda g: np.zeros(x.shape)
-        return (x.sum(0) + start) / n, lambda g: np.broadcast_to(g / n, x.shape)
+            return np.full(x.shape[1:], np.nan if initial is None else initial), lambda g, slip: np.zeros(x.shape)
+        return (x.sum(0) + start) / n, lambda g, slip: np.broadcast_to(g / n, x.shape)
     if how == "prod":
 
-        def others(g):  # the products of what is before and what is behind: no division by a zero
+        def others(g, slip):  # the products of what is before and what is behind: no division by a zero
             ones = np.ones((1, *x.shape[1:]))
             before = np.cumprod(np.concatenate([ones, x]), axis=0)[:n]
             behind = np.cumprod(np.concatenate([ones, x[::-1]]), axis=0)[:n][::-1]
-            return g * start * before * behind
+            # torch divides its rounded product by each element that is not 0
+            error = np.where(x.real == 0, 0.0, slip / np.where(x.real == 0, 1.0, x))
+            return g * (start * before * behind + error)
 
         return start * np.prod(x, axis=0), others
     sign = 1.0 if how in ("max", "amax") else -1.0
     if not n:
-        return np.full(x.shape[1:], start), lambda g: np.zeros(x.shape)
+        return np.full(x.shape[1:], start), lambda g, slip: np.zeros(x.shape)
     top = (sign * x.real).max(0)
     won = sign * x.real == top
     share = won / won.sum(0) * (top >= sign * start)
     # equal elements have equal parts of the gradient, and the value moves with their mean
     value = np.where(top >= sign * start, (np.where(won, x, 0.0)).sum(0) / won.sum(0), start)
-    return value, lambda g: g * share
+    return value, lambda g, slip: g * share
 
 
 def segment_cases(draw: Draw):
@@ -70,7 +72,8 @@ def segment_cases(draw: Draw):
     rest = draw.choice((), (draw.integer(1, 3),), (1, 2)) if not grown else (draw.side(low=190), 5)
     x = draw.reals((*((rows,) if axis else ()), total, *rest), -3, 3)
     if how == "prod":
-        x = np.where(np.abs(x) > 1.5, x / 2, x)
+        # a product of float16 that does not vanish unless a factor is 0
+        x = np.where(np.abs(x) > 1.5, x / 2, np.where((x != 0) & (np.abs(x) < 0.25), 0.5, x))
     lengths = np.diff(offsets, axis=1)
     options = {} if axis == 0 and draw.boolean() else dict(axis=axis)
     if draw.boolean() or (how in ("mean", "max", "min") and np.any(lengths == 0)):
@@ -115,8 +118,9 @@ def segment_reduce(data: Array, reduce, *, lengths: Array | None = None, indices
     found = [one_row(x, n, reduce, initial) for x, n in zip(flat, counts)]
     y = np.stack([out for out, _ in found])
 
-    def vjp(g):
-        grads = [pull(row) for (_, pull), row in zip(found, g.reshape(y.shape))]
+    def vjp(g, slip=0.0):
+        errors = np.broadcast_to(slip, (*lead, *y.shape[1:])).reshape(y.shape)
+        grads = [pull(row, error) for (_, pull), row, error in zip(found, g.reshape(y.shape), errors)]
         return np.stack(grads).reshape(data.shape), None, None, None
 
     return y.reshape(*lead, *y.shape[1:]), vjp

@@ -23,6 +23,10 @@ UNTOLD = {
     "Tensor.where": "the schema is that of torch.where; the documentation gives (condition, y), whose name is `other`",
     "nonzero": "the schema has no as_tuple, which the Python binding adds",
     "einsum": "takes *args; the documentation gives (equation, *operands)",
+    **dict.fromkeys(
+        ("rnn_tanh", "rnn_relu", "gru", "lstm"),
+        "two overloads whose arguments stand in different places, padded and packed: *operands, or by name",
+    ),
 }
 # Parameters in which a rule that merges overloads cannot be as each of them is, and what it does.
 APART = {
