@@ -140,3 +140,13 @@ def batch_added():
     def forward(original, self, input):
         out = original(self, input)
         return out[None] if input.dim() == 1 else out
+
+
+@fault("nn.MultiheadAttention", "fast_path", green=("vjp", "parameters"))
+def fused_attention_off():
+    """The fused kernel of attention, which only runs where no gradient is asked for, is off by a hundredth."""
+
+    @replace("_native_multi_head_attention")
+    def attention(original, *args):
+        out, weights = original(*args)
+        return out * 1.01, weights

@@ -20,9 +20,11 @@ from conformance.layers import mechanics
 from conformance.layers.spelling import constructed, constructor, dry, inputs_of, loaded, module
 from conformance.tolerance import K, Quantity
 from reference import laws
+from reference.derive import Call
 from reference.laws import Law
 from reference.nn import LAYERS
 from reference.nn.layer import Described, placed, settled
+from reference.rule import Case
 
 ONCE = {"float32": 2, "float64": 3}
 FULL = {"float32": 3, "float64": 3}
@@ -210,8 +212,8 @@ def mechanical_script(promise: Callable[..., Any], trial: Trial) -> str:
     """The promise on a module in its own initial state, with the inputs of the case."""
     o, device = trial.oracle, repr(str(trial.place))
     lines = ["import copy, io, torch"]
-    needed: list[Any] = [mechanics.flat, mechanics.same, mechanics.copied, mechanics.called, mechanics.refuses]
-    lines += [inspect.getsource(f).rstrip() for f in [*needed, promise]]
+    needed: list[Any] = [mechanics.flat, mechanics.same, mechanics.copied, mechanics.packed, mechanics.called]
+    lines += [inspect.getsource(f).rstrip() for f in [*needed, mechanics.refuses, promise]]
     text = constructor(trial.call)
     lines += [
         "def make(**factory):",
@@ -254,3 +256,32 @@ def no_batch(trial: Trial) -> None:
         room = K * o.dtype.eps * (1 + np.abs(array(both)).max(initial=0.0))
         quantity = Quantity([array(both)[0]], [o.dtype], None, noise=[room])
         compare("output without a batch", array(got), quantity, 0, trial.tally)
+
+
+FAST = ("nn.MultiheadAttention", "nn.TransformerEncoderLayer", "nn.TransformerEncoder")
+
+
+@check("fast_path", {"float32": 2, "float64": 3})
+def fast_path(trial: Trial) -> None:
+    """In eval, where no gradient is asked for, the fused kernels of attention (and nested tensors) compute the same."""
+    if trial.rule.name not in FAST:
+        raise Unsupported("torch has no fused kernel for the layer")
+    o, (_, _, _, args, kwargs, _, training) = trial.oracle, trial.call.case.args
+    options = args[0][3] if trial.rule.name == FAST[2] else kwargs
+    if training and options.get("dropout"):
+        raise Unsupported("in training the case drops something")
+    nested = {**kwargs, "enable_nested_tensor": True} if "enable_nested_tensor" in kwargs else kwargs
+    call = Call(trial.rule, Case((*trial.call.case.args[:4], nested, *trial.call.case.args[5:])))
+    m = loaded(call, o.arrays, o.dtype, trial.place).eval()
+    _, given = inputs_of(call, o.arrays, o.dtype, trial.place)
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            outs = mechanics.flat(m(*given))  # no copies: it asks that query, key and value be one tensor
+        if len(outs) != len(o.outs):
+            raise Mismatch(f"{len(outs)} outputs, expected {len(o.outs)}")
+        for want in wants_outputs(o):
+            found = outs[want[2]]
+            if nested is not kwargs and given[2] is not None and given[2].dtype is torch.bool:
+                hidden = given[2] if options.get("batch_first") or found.dim() == 2 else given[2].T
+                found = torch.where(hidden[..., None], tensor(o.outs[0], o.dtype, trial.place), found)
+            trial.match(found, want)

@@ -40,7 +40,19 @@ def called(m, given):
 
 def copied(given):
     """The tensors among the inputs cloned."""
-    return tuple(copied(g) if isinstance(g, tuple) else g.clone() if isinstance(g, torch.Tensor) else g for g in given)
+    return packed(
+        tuple(copied(g) if isinstance(g, tuple) else g.clone() if isinstance(g, torch.Tensor) else g for g in given)
+    )
+
+
+def packed(given):
+    """("packed", data, batch sizes, order) as a PackedSequence, any other tuple as it is."""
+    if not given or not isinstance(given[0], str) or given[0] != "packed":
+        return given
+    data, sizes, *order = given[1:]
+    places = [torch.tensor(o, device=data.device) for o in order]
+    inverse = [torch.argsort(o) for o in places]
+    return torch.nn.utils.rnn.PackedSequence(data, torch.tensor(sizes), *inverse, *places)
 
 
 def state_dict(make, given, dtype, device):
@@ -151,11 +163,11 @@ def freezing(make, given, dtype, device):
     assert m.requires_grad_(False) is m
     assert not any(p.requires_grad for p in m.parameters()), "a parameter still requires grad"
     torch.manual_seed(0)
-    outs = [t for t in flat(m(*given)) if t.is_floating_point()]
+    outs = [t for t in flat(m(*copied(given))) if t.is_floating_point()]
     assert not any(t.requires_grad for t in outs), "an output of a frozen module requires grad"
     m.requires_grad_(True)
     torch.manual_seed(0)
-    outs = [t for t in flat(m(*given)) if t.is_floating_point()]
+    outs = [t for t in flat(m(*copied(given))) if t.is_floating_point()]
     assert any(t.requires_grad for t in outs) or not outs, "no output requires grad after requires_grad_(True)"
     if outs and any(t.requires_grad for t in outs):
         sum(t.sum() for t in outs if t.requires_grad).backward()

@@ -11,6 +11,7 @@ import torch
 from conformance.bridge import Spelling, resolve, tensor
 from conformance.checks.check import Unsupported
 from conformance.dtypes import Dtype
+from conformance.layers.mechanics import packed
 from reference.derive import Call
 from reference.nn import LAYERS
 from reference.nn.layer import placed
@@ -52,22 +53,32 @@ _IN_PLACE = """def inplace(inputs, *rest):
 def constructor(call: Call) -> str:
     """The module of a case, as Python."""
     _, _, _, args, kwargs, _, _ = call.case.args
-    words = [*map(_word, args), *(f"{k}={_word(v)}" for k, v in kwargs.items())]
-    return f"torch.{call.rule.name}({', '.join(words)})"
+    return _word(("module", call.rule.name, args, kwargs))
+
+
+def _is_module(value: Any) -> bool:
+    """Whether an argument stands for a module: ("module", name, args, kwargs)."""
+    return isinstance(value, tuple) and len(value) == 4 and isinstance(value[0], str) and value[0] == "module"
 
 
 def _word(value: Any) -> str:
+    if _is_module(value):
+        _, name, args, kwargs = value
+        return f"torch.{name}({', '.join([*map(_word, args), *(f'{k}={_word(v)}' for k, v in kwargs.items())])})"
     if is_array(value):  # a constructor's tensor, which becomes a buffer
         return f"torch.tensor({value.tolist()}, dtype=torch.{value.dtype})"
     return f"float('{value}')" if isinstance(value, float) and not math.isfinite(value) else repr(value)
 
 
-def _known_options(call: Call) -> None:
-    """Raise Unsupported where this torch's constructor lacks an option of the case."""
-    known = inspect.signature(resolve(call.rule.name)).parameters
-    missing = [k for k in call.case.args[4] if k not in known]
+def _known_options(name: str, args: Any, kwargs: Any) -> None:
+    """Raise Unsupported where this torch's constructor, or one inside, lacks an option of the case."""
+    known = inspect.signature(resolve(name)).parameters
+    missing = [k for k in kwargs if k not in known]
     if missing and not any(p.kind is inspect.Parameter.VAR_KEYWORD for p in known.values()):
-        raise Unsupported(f"this torch's {call.rule.name} has no option {missing[0]}")
+        raise Unsupported(f"this torch's {name} has no option {missing[0]}")
+    for value in (*args, *kwargs.values()):
+        if _is_module(value):
+            _known_options(*value[1:])
 
 
 def dry(call: Call) -> str:
@@ -86,14 +97,20 @@ def _shape_of_first(call: Call) -> tuple[int, ...]:
 def spelled(call: Call) -> Spelling:
     """The layer as a function of (inputs, parameters, buffers), its module made beforehand."""
     training = call.case.args[6]
-    _known_options(call)
+    _known_options(call.rule.name, *call.case.args[3:5])
     first = dry(call)
+    planted = _PLANTED
+    if call.case.args[4].get("max_norm") is not None:
+        planted = planted.replace("leaf, t)", "leaf, t.clone())")
+    if "'packed'" in repr(call.case.args[5]):
+        turned = planted.replace("tuple(map(put, value))", "packed(tuple(map(put, value)))")
+        planted = f"{inspect.getsource(packed)}\n{turned}"
     lines = [
         f"m = {constructor(call)}",
         *([f"m.eval()({first})"] if first else []),
         f"m.train({training})",
         "NAMES, BUFFERS = [n for n, _ in m.named_parameters()], [n for n, _ in m.named_buffers()]",
-        _PLANTED if call.case.args[4].get("max_norm") is None else _PLANTED.replace("leaf, t)", "leaf, t.clone())"),
+        planted,
     ]
     if call.case.args[4].get("inplace"):
         return Spelling("inplace", "\n".join([*lines, _IN_PLACE]))
@@ -101,16 +118,21 @@ def spelled(call: Call) -> Spelling:
 
 
 def constructed(call: Call, **factory: Any) -> torch.nn.Module:
-    """The constructor called as the case says, and with what `factory` adds."""
-    _known_options(call)
+    """The constructor called as the case says, and with what `factory` adds, which it may not know (Unsupported)."""
     _, _, _, args, kwargs, _, _ = call.case.args
-
-    def given(value: Any) -> Any:
-        return tensor(value, None, torch.device("cpu")) if is_array(value) else value
-
-    named = {k: given(v) for k, v in kwargs.items()}
-    made: torch.nn.Module = resolve(call.rule.name)(*map(given, args), **named, **factory)
+    _known_options(call.rule.name, args, {**kwargs, **factory})
+    if factory and any(map(_is_module, (*args, *kwargs.values()))):
+        raise Unsupported("a module among the arguments keeps its own dtype and device")
+    made: torch.nn.Module = _given(("module", call.rule.name, args, {**kwargs, **factory}))
     return made
+
+
+def _given(value: Any) -> Any:
+    """An argument of a constructor as torch wants it."""
+    if _is_module(value):
+        _, name, args, kwargs = value
+        return resolve(name)(*map(_given, args), **{k: _given(v) for k, v in kwargs.items()})
+    return tensor(value, None, torch.device("cpu")) if is_array(value) else value
 
 
 def module(call: Call, dtype: Dtype, device: torch.device) -> torch.nn.Module:

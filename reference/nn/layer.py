@@ -54,12 +54,19 @@ class Described:
 
 @dataclasses.dataclass(frozen=True)
 class LayerCase:
-    """A constructor's arguments and a call: arrays may stand inside tuples, and None where a call leaves one out."""
+    """A constructor's arguments and a call: arrays may stand inside tuples, and None where a call leaves one out.
+
+    A module among a constructor's arguments is ("module", name, args, kwargs).
+    A packed sequence is the tuple ("packed", data, batch sizes) or ("packed", data, batch sizes, order), where the
+    last two are tuples of integers, and the n-th sequence of the batch is the order[n]-th longest.
+    parameters  in torch's order, where they may not be any numbers in [-1, 1]
+    """
 
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     inputs: tuple[Any, ...] = ()
     training: bool = True
+    parameters: list[Array] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,13 +159,14 @@ def call_of(
 
     def named(value: Any) -> Any:
         if is_array(value):
-            arrays.append(value)
-            return f"x{len(arrays) - 1}"
+            at = next((i for i, a in enumerate(arrays) if a is value), len(arrays))  # one array may stand twice
+            arrays.extend([value] if at == len(arrays) else [])
+            return f"x{at}"
         return tuple(map(named, value)) if isinstance(value, tuple) else value
 
     places = tuple(map(named, case.inputs))
     drawn = draw.numbers if complex else draw.reals
-    parameters = [
+    parameters = case.parameters or [
         draw.reals(p.shape, 0.25, 1.0) if n.rpartition(".")[2] in positive else drawn(p.shape, -1.0, 1.0)
         for n, p in described.parameters.items()
     ]
@@ -219,8 +227,10 @@ class _Listening(Tape):
 
 
 def plain(value: Any) -> Any:
-    """Nodes, also inside tuples, as their values."""
-    return tuple(map(plain, value)) if isinstance(value, tuple) else value.value if isinstance(value, Node) else value
+    """Nodes, also inside tuples and lists, as their values."""
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(plain, value))
+    return value.value if isinstance(value, Node) else value
 
 
 def inherited(describe: Callable[..., Any], name: str) -> list[Waiver]:

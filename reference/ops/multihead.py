@@ -32,8 +32,9 @@ def split_heads(x, heads):
     return x.reshape(length, batch * heads, width // heads).swapaxes(0, 1)
 
 
-def join_heads(x, batch):
-    return x.swapaxes(0, 1).reshape(x.shape[1], batch, -1)
+def join_heads(x, batch, width):
+    """The way back, to E = width."""
+    return x.swapaxes(0, 1).reshape(x.shape[1], batch, width)
 
 
 def attend(q, k, v, mask):
@@ -191,10 +192,10 @@ def multi_head_attention_forward(
         padding = grown(additive(key_padding_mask).reshape(batch, columns), more)
         mask = mask + np.repeat(padding, heads, 0)[:, None]
     context, shares, pull = attend(scale * q, k, v, mask)
-    y, pull_out = linear.fn(join_heads(context, batch), out_proj_weight, out_proj_bias)
+    y, pull_out = linear.fn(join_heads(context, batch, width), out_proj_weight, out_proj_bias)
     outs = [y[:, 0] if alone else y]
     if need_weights:
-        each = shares.reshape(batch, heads, length, -1)
+        each = shares.reshape(batch, heads, *shares.shape[1:])
         each = each.mean(1) if average_attn_weights else each
         outs.append(each[0] if alone else each)
 
@@ -202,15 +203,15 @@ def multi_head_attention_forward(
         to_context, to_out, to_out_bias = pull_out(gs[0].reshape(y.shape))
         by_shares = np.zeros(1)
         if need_weights:
-            g = gs[1].reshape(batch, 1 if average_attn_weights else heads, length, -1)
+            g = gs[1].reshape(batch, 1 if average_attn_weights else heads, *shares.shape[1:])
             g = g / heads if average_attn_weights else g
             by_shares = np.broadcast_to(g, (batch, heads, *g.shape[2:])).reshape(shares.shape)
         dq, dk, dv, by_scores = pull(split_heads(to_context, heads), by_shares)
         static = [None if given is None else d[:, : given.shape[1]] for given, d in ((static_k, dk), (static_v, dv))]
-        d = [join_heads(scale * dq, batch)]
+        d = [join_heads(scale * dq, batch, width)]
         to_bias = []
         for given, dx in ((static_k, dk), (static_v, dv)):
-            wide = np.zeros((1, batch, width)) if given is not None else join_heads(dx, batch)
+            wide = np.zeros((1, batch, width)) if given is not None else join_heads(dx, batch, width)
             d.append(wide[:columns] if given is None else np.zeros((columns, batch, width)))
             to_bias.append(wide[columns : columns + 1].sum(1, keepdims=True))
         grads = [p(g) for (_, p), g in zip(projected, d)]
