@@ -75,8 +75,8 @@ def _one_cycle(t: int, values: Sequence[float], o: Options) -> float:
     share = (t - ends[phase - 1]) / (ends[phase] - ends[phase - 1])
     start, end = values[phase - 1], values[phase]
     if o.get("anneal_strategy", "cos") == "cos":
-        return end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0
-    return start + (end - start) * share
+        return float(end + (start - end) * (1.0 + math.cos(math.pi * share)) / 2.0)
+    return float(start + (end - start) * share)
 
 
 def _one_cycle_momentum(t: int, **o: Any) -> float | None:
