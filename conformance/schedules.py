@@ -206,7 +206,7 @@ CHECKS: dict[str, tuple[Callable[[Trial], None], int, tuple[str, ...], float]] =
     "last_epoch": (last_epoch, 1, ("float64",), 0.5),
     "tensor_lr": (tensor_lr, 2, ("float64", "float32"), 0.5),
     "last_lr": (last_lr, 2, ("float64",), 0.25),
-    "schedule_errors": (errors, 1, ("float64",), 0.01),
+    "errors": (errors, 1, ("float64",), 0.01),
 }
 
 

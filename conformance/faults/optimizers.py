@@ -3,11 +3,12 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 from __future__ import annotations
 
+import functools
 import importlib
 
 import torch
 
-from conformance.faults.fault import fault, replace
+from conformance.faults.fault import fault
 
 # What holds for every optimizer, and does not look at the formula.
 MACHINERY = ("hooks", "zero_grad", "errors")
@@ -18,11 +19,29 @@ def formula(path):
 
     def install(wrong):
         module, _, name = path.rpartition(".")
-        owner = importlib.import_module(f"torch.optim.{module}")
-        original = getattr(owner, name)
-        setattr(owner, name, lambda *args, **kwargs: wrong(original, *args, **kwargs))
+        _put(importlib.import_module(f"torch.optim.{module}"), name, wrong)
 
     return install
+
+
+def method(path):
+    """The same for a method of a class of torch.optim, whose signature stays."""
+
+    def install(wrong):
+        *outer, name = path.split(".")
+        _put(functools.reduce(getattr, outer, torch.optim), name, wrong)
+
+    return install
+
+
+def _put(owner, name, wrong):
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def replacement(*args, **kwargs):
+        return wrong(original, *args, **kwargs)
+
+    setattr(owner, name, replacement)
 
 
 @fault("optim.Adam", "steps", "missing_gradients", "complex_parameters", "tensor_lr", green=("foreach", *MACHINERY))
@@ -38,7 +57,7 @@ def bias_correction_one_step_late():
             s -= 1
 
 
-@fault("optim.AdamW", "steps", "maximize", green=("foreach", *MACHINERY))
+@fault("optim.AdamW", "steps", green=("foreach", *MACHINERY))
 def decay_coupled():
     """AdamW adds its decay to the gradient."""
 
@@ -84,9 +103,9 @@ def last_of_the_list_skipped():
             original(params, grads, buffers, *args, **kwargs)
 
 
-@fault("optim.Adagrad", "fused", green=("steps", "foreach", *MACHINERY))
-def fused_without_decay():
-    """The fused kernel forgets to let the rate decay by one step."""
+@fault("optim.Adagrad", "fused", green=("steps", *MACHINERY))
+def fused_rate():
+    """The fused kernel's rate is off by a thousandth."""
 
     @formula("adagrad._fused_adagrad")
     def undecayed(original, *args, lr, **kwargs):
@@ -94,17 +113,18 @@ def fused_without_decay():
 
 
 @fault("optim.RMSprop", "steps", level=3, green=("foreach", *MACHINERY))
-def centered_by_twice():
-    """centered takes the mean as it was before this step."""
+def mean_halved():
+    """centered forgets a half of the mean in each step."""
 
     @formula("rmsprop._single_tensor_rmsprop")
     def before(original, params, grads, squares, means, *args, centered, **kwargs):
+<<<<<<< HEAD
         kept = [m.clone() for m in means]
+=======
+>>>>>>> hO1
         for m in means if centered else ():
             m.mul_(0.5)
         original(params, grads, squares, means, *args, centered=centered, **kwargs)
-        for m, old in zip(means if centered else (), kept):
-            m.add_(old, alpha=0.25)
 
 
 @fault("optim.Adamax", "steps", green=("foreach", *MACHINERY))
@@ -117,8 +137,8 @@ def epsilon_forgotten():
 
 
 @fault("optim.RAdam", "steps", level=3, green=("foreach", *MACHINERY))
-def never_rectified():
-    """RAdam's eps is added before the root is scaled."""
+def rectified_with_twice_eps():
+    """RAdam's rectified steps take twice the eps."""
 
     @formula("radam._single_tensor_radam")
     def scaled(original, *args, eps, **kwargs):
@@ -135,7 +155,7 @@ def step_sizes_unbounded():
 
 
 @fault("optim.Adadelta", "steps", "state_dict", green=("foreach", *MACHINERY))
-def accumulated_before_the_step():
+def eps_doubled():
     """Adadelta's eps under the roots is twice what was given."""
 
     @formula("adadelta._single_tensor_adadelta")
@@ -144,8 +164,8 @@ def accumulated_before_the_step():
 
 
 @fault("optim.NAdam", "steps", green=("foreach", *MACHINERY))
-def momentum_schedule_one_step_off():
-    """NAdam's momentum is that of the next step."""
+def momentum_decays_faster():
+    """NAdam's momentum decays half as fast again."""
 
     @formula("nadam._single_tensor_nadam")
     def ahead(original, *args, momentum_decay, **kwargs):
@@ -186,8 +206,8 @@ def update_never_clipped():
 
 
 @fault("optim.Muon", "steps", green=MACHINERY)
-def tall_matrices_not_scaled():
-    """Muon adds no nesterov momentum, and decays its buffer twice."""
+def buffer_halved():
+    """Muon forgets a half of its buffer in each step."""
 
     @formula("_muon._single_tensor_muon")
     def twice(original, params, grads, buffers, **kwargs):
@@ -200,7 +220,7 @@ def tall_matrices_not_scaled():
 def options_of_the_first_group():
     """Every group is trained with the learning rate of the first."""
 
-    @replace("optim.SGD.step")
+    @method("SGD.step")
     def step(original, self, closure=None):
         kept = [g["lr"] for g in self.param_groups]
         for g in self.param_groups:
@@ -215,7 +235,7 @@ def options_of_the_first_group():
 def missing_gradient_is_zero():
     """A gradient of None counts as zeros."""
 
-    @replace("optim.Rprop.step")
+    @method("Rprop.step")
     def step(original, self, closure=None):
         def filled():
             loss = closure() if closure else None
@@ -227,7 +247,7 @@ def missing_gradient_is_zero():
         return original(self, filled)
 
 
-@fault("optim.Adagrad", "maximize", green=("steps", "groups", *MACHINERY))
+@fault("optim.Adagrad", "maximize", level=3, green=("steps", *MACHINERY))
 def maximize_after_decay():
     """maximize turns weight decay round as well."""
 
@@ -237,7 +257,7 @@ def maximize_after_decay():
 
 
 @fault("optim.RMSprop", "complex_parameters", green=("steps", "groups", *MACHINERY))
-def complex_scaled_by_modulus():
+def imaginary_part_lost():
     """The imaginary part of a complex gradient is left out."""
 
     @formula("rmsprop._single_tensor_rmsprop")
@@ -246,10 +266,10 @@ def complex_scaled_by_modulus():
 
 
 @fault("optim.Adam", "tensor_lr", green=("steps", "groups", *MACHINERY))
-def tensor_lr_scaled():
-    """A learning rate that is a tensor is divided by its bias correction in place."""
+def tensor_lr_halved():
+    """A learning rate that is a tensor is halved by each step."""
 
-    @replace("optim.Adam.step")
+    @method("Adam.step")
     def step(original, self, closure=None):
         loss = original(self, closure)
         for g in self.param_groups:
@@ -272,7 +292,7 @@ def gradient_cut():
 def steps_begin_again():
     """load_state_dict begins to count at 0."""
 
-    @replace("optim.NAdam.load_state_dict")
+    @method("NAdam.load_state_dict")
     def load(original, self, state):
         original(self, state)
         for s in self.state.values():
@@ -280,21 +300,21 @@ def steps_begin_again():
 
 
 @fault("optim.SGD", "copies", green=("steps", "state_dict", *MACHINERY))
-def copy_forgets_groups():
-    """What is unpickled (or copied) has lost its weight decay."""
+def copy_at_half_the_rate():
+    """What is unpickled (or copied) has half the rate."""
 
-    @replace("optim.SGD.__setstate__")
+    @method("SGD.__setstate__")
     def setstate(original, self, state):
         original(self, state)
         for g in self.param_groups if "defaults" in state else ():
-            g["weight_decay"], g["lr"] = 0.0, 0.5 * g["lr"]
+            g["lr"] = 0.5 * g["lr"]
 
 
 @fault("optim.Adam", "hooks", green=("steps", "state_dict", "closure"))
 def post_hook_runs_twice():
     """A hook that runs after the step runs twice."""
 
-    @replace("optim.Adam.register_step_post_hook")
+    @method("Adam.register_step_post_hook")
     def register(original, self, hook):
         return original(self, lambda *args: (hook(*args), hook(*args))[-1] and None)
 
@@ -303,7 +323,7 @@ def post_hook_runs_twice():
 def closure_called_twice():
     """The closure is evaluated once more after the step."""
 
-    @replace("optim.RAdam.step")
+    @method("RAdam.step")
     def step(original, self, closure=None):
         loss = original(self, closure)
         return loss if closure is None else closure()
@@ -313,13 +333,13 @@ def closure_called_twice():
 def zeros_are_none():
     """zero_grad(set_to_none=False) sets gradients to None all the same."""
 
-    @replace("optim.Adamax.zero_grad")
+    @method("Adamax.zero_grad")
     def zero_grad(original, self, set_to_none=True):
         return original(self, True)
 
 
 @fault("optim.SGD", "sparse", green=("steps", "groups", *MACHINERY))
-def sparse_rows_divided():
+def last_row_lost():
     """A sparse gradient loses its last row."""
 
     @formula("sgd._single_tensor_sgd")
@@ -331,10 +351,22 @@ def _shorter(g):
     return torch.sparse_coo_tensor(g._indices()[:, :-1], g._values()[:-1], g.shape)
 
 
+@fault("optim.RMSprop", "empty", green=("steps", "groups", *MACHINERY))
+def empty_has_no_state():
+    """A parameter without elements is passed over."""
+
+    @method("RMSprop.step")
+    def step(original, self, closure=None):
+        for g in self.param_groups:
+            for p in g["params"]:
+                p.grad = p.grad if p.numel() else None
+        return original(self, closure)
+
+
 @fault("optim.ASGD", "errors", green=("steps", "hooks", "zero_grad"))
 def negative_rate_accepted():
     """A negative learning rate is taken for its size."""
 
-    @replace("optim.ASGD.__init__")
+    @method("ASGD.__init__")
     def init(original, self, params, lr=1e-2, **kwargs):
         original(self, params, lr=lr if torch.is_tensor(lr) else abs(lr), **kwargs)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import torch
 
-from conformance.faults.fault import fault, replace
+from conformance.faults.fault import fault
+from conformance.faults.optimizers import method
 
 OPTIONS = {"dtypes": ("float64", "float32")}
 
@@ -14,7 +15,7 @@ OPTIONS = {"dtypes": ("float64", "float32")}
 def annealed_to_zero():
     """The cosine ends at 0, whatever eta_min is."""
 
-    @replace("optim.lr_scheduler.CosineAnnealingLR.__init__")
+    @method("lr_scheduler.CosineAnnealingLR.__init__")
     def init(original, self, optimizer, T_max, eta_min=0.0, last_epoch=-1):
         original(self, optimizer, T_max, 0.5 * eta_min + 1e-9, last_epoch)
 
@@ -23,7 +24,7 @@ def annealed_to_zero():
 def milestone_counted_once():
     """A milestone that is given twice counts once."""
 
-    @replace("optim.lr_scheduler.MultiStepLR.__init__")
+    @method("lr_scheduler.MultiStepLR.__init__")
     def init(original, self, optimizer, milestones, gamma=0.1, last_epoch=-1):
         original(self, optimizer, sorted(set(milestones)), gamma, last_epoch)
 
@@ -32,7 +33,7 @@ def milestone_counted_once():
 def momentum_not_cycled():
     """The momentum stays where it began."""
 
-    @replace("optim.lr_scheduler.CyclicLR.__init__")
+    @method("lr_scheduler.CyclicLR.__init__")
     def init(original, self, optimizer, *args, cycle_momentum=True, **kwargs):
         original(self, optimizer, *args, cycle_momentum=False, **kwargs)
 
@@ -41,7 +42,7 @@ def momentum_not_cycled():
 def second_group_left_behind():
     """The second group does not follow."""
 
-    @replace("optim.lr_scheduler.LinearLR.get_lr")
+    @method("lr_scheduler.LinearLR.get_lr")
     def get_lr(original, self):
         lrs = original(self)
         return [lrs[0], *(g["lr"] for g in self.optimizer.param_groups[1:])]
@@ -51,7 +52,7 @@ def second_group_left_behind():
 def resumed_one_step_late():
     """A schedule that was loaded is one step behind."""
 
-    @replace("optim.lr_scheduler.LambdaLR.load_state_dict")
+    @method("lr_scheduler.LambdaLR.load_state_dict")
     def load(original, self, state):
         original(self, state)
         self.last_epoch -= 1
@@ -61,7 +62,7 @@ def resumed_one_step_late():
 def last_epoch_ignored():
     """last_epoch is not read."""
 
-    @replace("optim.lr_scheduler.StepLR.__init__")
+    @method("lr_scheduler.StepLR.__init__")
     def init(original, self, optimizer, step_size, gamma=0.1, last_epoch=-1):
         original(self, optimizer, step_size, gamma, -1 if last_epoch < 0 else last_epoch + 1)
 
@@ -70,7 +71,7 @@ def last_epoch_ignored():
 def tensor_replaced():
     """A rate that is a tensor is replaced by another."""
 
-    @replace("optim.lr_scheduler.ExponentialLR.step")
+    @method("lr_scheduler.ExponentialLR.step")
     def step(original, self, epoch=None):
         original(self, epoch)
         for g in self.optimizer.param_groups:
@@ -81,7 +82,7 @@ def tensor_replaced():
 def last_lr_is_the_base():
     """get_last_lr() gives the initial rates."""
 
-    @replace("optim.lr_scheduler.ConstantLR.get_last_lr")
+    @method("lr_scheduler.ConstantLR.get_last_lr")
     def get_last_lr(original, self):
         return self.base_lrs
 
@@ -90,15 +91,15 @@ def last_lr_is_the_base():
 def no_cooldown():
     """The measurements of the cooldown count."""
 
-    @replace("optim.lr_scheduler.ReduceLROnPlateau.__init__")
+    @method("lr_scheduler.ReduceLROnPlateau.__init__")
     def init(original, self, optimizer, *args, cooldown=0, **kwargs):
         original(self, optimizer, *args, cooldown=0, **kwargs)
 
 
-@fault("optim.lr_scheduler.OneCycleLR", "schedule_errors", green=("curve", "resumed"), **OPTIONS)
+@fault("optim.lr_scheduler.OneCycleLR", "errors", green=("curve", "resumed"), **OPTIONS)
 def any_share_accepted():
     """pct_start is not looked at."""
 
-    @replace("optim.lr_scheduler.OneCycleLR.__init__")
+    @method("lr_scheduler.OneCycleLR.__init__")
     def init(original, self, optimizer, max_lr, *args, pct_start=0.3, **kwargs):
         original(self, optimizer, max_lr, *args, pct_start=min(pct_start, 1.0), **kwargs)

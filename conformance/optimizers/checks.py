@@ -99,6 +99,12 @@ def tensor_lr(t: Trial) -> None:
     t.match(t.run(forms.lr_kept, {"lr": Word(lr)}), t.known(case))
 
 
+@check(kind="empty", examples=0.5)
+def empty(t: Trial) -> None:
+    """A parameter without elements is trained like any other, and disturbs none."""
+    t.match(t.run(forms.steps), t.known(t.case))
+
+
 @check(kind="mixed", needs=takes("foreach"))
 def foreach(t: Trial) -> None:
     """The form over lists of tensors follows the same formula, for every tensor of the list."""

@@ -17,7 +17,7 @@ def sgd_options(draw: Draw) -> dict[str, Any]:
     return {
         "lr": draw.choice(0.1, 0.5, 1e-3),
         "momentum": momentum,
-        "dampening": 0.0 if nesterov else draw.choice(0.0, 0.3),
+        "dampening": 0.0 if nesterov else draw.choice(0.0, 0.3, 0.5),
         "weight_decay": draw.choice(0.0, 0.1),
         "nesterov": nesterov,
     }

@@ -167,10 +167,12 @@ def nadam(
 
 
 def _radam_options(draw: Draw) -> dict[str, Any]:
-    return {**_options(draw), "decoupled_weight_decay": draw.boolean()}
+    # with 0.95 the sixth step is the first that is rectified
+    betas = draw.choice((0.9, 0.95), (0.5, 0.8), (0.9, 0.999))
+    return {**_options(draw), "betas": betas, "decoupled_weight_decay": draw.boolean()}
 
 
-@optimizer("RAdam", _radam_options, ILLEGAL)
+@optimizer("RAdam", _radam_options, ILLEGAL, steps=(5, 8))
 def radam(
     p: Array,
     g: Array,

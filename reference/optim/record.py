@@ -41,6 +41,7 @@ class Optimizer:
     sparse   "" none, "also" sparse gradients, "only" sparse gradients
     plain    options under which a sparse gradient is allowed
     flat     no part of a parameter depends on another: derivatives are elementwise
+    steps    how many steps a run has, at least and at most
     """
 
     name: str
@@ -52,6 +53,7 @@ class Optimizer:
     sparse: str
     plain: tuple[str, ...]
     flat: bool
+    steps: tuple[int, int]
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -67,7 +69,7 @@ class Optimizer:
 
 
 OPTIMIZERS: dict[str, Optimizer] = {}
-SHAPES = ((3,), (), (2, 3), (17,), (2, 1, 2), (0,), (4, 8))
+SHAPES = ((3,), (), (2, 3), (17,), (2, 1, 2), (4, 8))
 
 
 def optimizer(
@@ -79,11 +81,14 @@ def optimizer(
     sparse: str = "",
     plain: Sequence[str] = (),
     flat: bool = True,
+    steps: tuple[int, int] = (2, 5),
 ) -> Callable[[Update], Update]:
     """Register the decorated update as that of ``torch.optim.<name>``. See Optimizer for the fields."""
 
     def register(update: Update) -> Update:
-        made = Optimizer(name, update, options, tuple(illegal), tuple(shapes), complex, sparse, tuple(plain), flat)
+        made = Optimizer(
+            name, update, options, tuple(illegal), tuple(shapes), complex, sparse, tuple(plain), flat, steps
+        )
         OPTIMIZERS[name] = made
         return update
 
