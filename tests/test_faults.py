@@ -8,11 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-<<<<<<< HEAD
-from conformance import laws, layers
-=======
-from conformance import laws, schedules
->>>>>>> hO1
+from conformance import laws, layers, schedules
 from conformance.checks import REGISTRY
 from conformance.cli import main
 from conformance.faults import FAULTS, floor
@@ -27,7 +23,7 @@ QUICK += ["bias_correction_one_step_late", "resumed_one_step_late"]
 # A fallback to the CPU shows only on another device: the test backend proves that check. The CPU has no
 # capturable optimizers, and state that is shared after loading is a deviation of every torch since 2.1.
 ELSEWHERE = {"fallback", "capturable", "state_shared"}
-ALL = set(REGISTRY) | set(laws.CHECKS) | set(optimizers.REGISTRY) | set(schedules.CHECKS)
+ALL = set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS) | set(optimizers.REGISTRY) | set(schedules.CHECKS)
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +36,7 @@ def _one_thread() -> Any:
 
 def test_every_check_is_the_natural_detector_of_some_fault() -> None:
     named = {check for fault in FAULTS.values() for check in fault.checks}
-<<<<<<< HEAD
-    assert named == (set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS)) - ELSEWHERE
-=======
     assert named == ALL - ELSEWHERE
->>>>>>> hO1
 
 
 def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist() -> None:
@@ -53,11 +45,7 @@ def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist
     for fault in FAULTS.values():
         assert fault.what.endswith("."), fault.name
         assert set(fault.subjects) <= subjects, fault.name
-<<<<<<< HEAD
-        assert set(fault.green) <= set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS), fault.name
-=======
         assert set(fault.green) <= ALL, fault.name
->>>>>>> hO1
 
 
 def test_planted_faults_are_caught_under_the_right_name() -> None:

@@ -118,10 +118,6 @@ def mean_halved():
 
     @formula("rmsprop._single_tensor_rmsprop")
     def before(original, params, grads, squares, means, *args, centered, **kwargs):
-<<<<<<< HEAD
-        kept = [m.clone() for m in means]
-=======
->>>>>>> hO1
         for m in means if centered else ():
             m.mul_(0.5)
         original(params, grads, squares, means, *args, centered=centered, **kwargs)
