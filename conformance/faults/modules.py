@@ -150,3 +150,9 @@ def fused_attention_off():
     def attention(original, *args):
         out, weights = original(*args)
         return out * 1.01, weights
+
+
+@fault("nn.LazyLinear", "lazy", green=("value", "vjp"))
+def lazy_for_ever():
+    """The first call makes the parameters of a lazy layer, and leaves it of its lazy class."""
+    nn.LazyLinear.cls_to_become = None  # type: ignore[assignment]
