@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -162,20 +163,28 @@ def airy(x):
     return special.airy(x)[0]
 
 
+# torch calls their argument x
+NAMED_X = ("airy_ai", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0")
+
+
 def value_alone(name, value, slope, low, high, text):
     """Register a function that torch does not differentiate; how far it moves with rounding is known all the same."""
 
     def made(input: Array):
         return lift(input, value, slope), no_gradient()
 
-    made.__doc__ = f"{text}\n\ninput, output: (*); torch has no gradient.  Source: torch.{name}."
+    def made_of_x(x: Array):
+        return lift(x, value, slope), no_gradient()
+
+    chosen: Any = made_of_x if name.removeprefix("special.") in NAMED_X else made
+    chosen.__doc__ = f"{text}\n\ninput, output: (*); torch has no gradient.  Source: torch.{name}."
 
     def cases(draw: Draw):
         bounds = draw.choice((low, high), (max(low, -1.0), 1.0))
         return one_input(*bounds)(draw)
 
     # half of a subnormal argument is not exact, which shows where there is a logarithm in it
-    unary(name, cases, special="" if "bessel_k" in name else "nonfinite")(made)
+    unary(name, cases, special="" if "bessel_k" in name else "nonfinite")(chosen)
 
 
 _J, _Y = "The Bessel function of the first kind, of order", "The Bessel function of the second kind, of order"

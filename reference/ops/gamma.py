@@ -179,12 +179,12 @@ def polygamma(n, input: Array):
 
 
 @rule("Tensor.polygamma", cases=lambda draw: Case(polygamma_cases(draw).args[::-1]))
-def polygamma_of(input: Array, n):
-    """polygamma(n, input).
+def polygamma_of(self: Array, n):
+    """polygamma(n, self).
 
-    input, output: (*); n: a number of derivatives, at least 0.  Source: torch.Tensor.polygamma.
+    self, output: (*); n: a number of derivatives, at least 0.  Source: torch.Tensor.polygamma.
     """
-    return polygamma.fn(n, input)
+    return polygamma.fn(n, self)
 
 
 def zeta_cases(draw: Draw):

@@ -33,7 +33,7 @@ def clone(input: Array, *, memory_format=None):
     complex=True,
     special="ieee",
 )
-def contiguous(self: Array, memory_format=None):
+def contiguous(self: Array, *, memory_format=None):
     """The same elements, in one piece of memory.
 
     self, output: (*).  Source: torch.Tensor.contiguous.

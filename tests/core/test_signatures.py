@@ -22,6 +22,15 @@ NONE = inspect.Parameter.empty
 UNTOLD = {
     "Tensor.where": "the schema is that of torch.where; the documentation gives (condition, y), whose name is `other`",
     "nonzero": "the schema has no as_tuple, which the Python binding adds",
+    **dict.fromkeys(("Tensor.T.__get__", "Tensor.H.__get__", "Tensor.mT.__get__"), "an attribute: its getter"),
+    **dict.fromkeys(
+        ("dsplit", "hsplit", "vsplit", "tensor_split"),
+        "the documentation gives indices_or_sections, the schemas of its overloads one of both",
+    ),
+    **dict.fromkeys(("eq", "ne"), "TorchScript registers comparisons of lists and numbers under the same name"),
+    "Tensor.polygamma": "the schema begins with n, the method with its tensor",
+    "Tensor.to": "overloads that begin with a dtype, a device or a tensor: one parameter stands for each",
+    "split": "the function and the method name the size of a piece otherwise",
     "einsum": "takes *args; the documentation gives (equation, *operands)",
     **dict.fromkeys(
         ("rnn_tanh", "rnn_relu", "gru", "lstm"),
@@ -39,6 +48,8 @@ APART = {
     ("sort", "reverse"): "a method of lists in TorchScript, registered under the same name",
     ("isin", "element"): "torch.isin(2.0, x) binds the number to `elements`, which takes numbers too",
     ("isin", "test_element"): "torch.isin(x, 2.0) binds the number to `test_elements`, which takes numbers too",
+    ("round", "decimals"): "an overload of its own, in which it has no default",
+    ("Tensor.contiguous", "memory_format"): "a member of an enumeration is None here",
     ("Tensor.view", "dtype"): "another function of the same name: bits read as another dtype have no derivative",
 }
 

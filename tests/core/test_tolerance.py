@@ -143,7 +143,11 @@ def test_directions_are_signs_or_quarter_turns_and_a_unit_has_the_numbers_own_si
     assert np.abs(unit(z, np.array([1j]))) == 5.0 and unit(np.array([-2.0]), np.array([1.0])) == -2.0
 
 
-SMOOTH = sorted(n for n, r in rules().items() if r.analytic)
+# Where the two need not agree: along matrices that an op is not meant for, at a straight-through gradient, at a
+# variance that is clamped, and where the parts of a gradient nearly cancel.
+CHANCE = {n for n, r in rules().items() if r.gauge or r.structure or n.startswith("fake_quantize")}
+CHANCE |= {"nn.functional.ctc_loss", "ctc_loss", "nn.functional.gaussian_nll_loss"}
+SMOOTH = sorted(n for n, r in rules().items() if r.analytic and n not in CHANCE)
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -167,6 +171,6 @@ def test_a_stepped_evaluation_moves_as_finite_perturbations_do(seed):
         for by_step, by_difference in zip(*found) if len(found) == 2 else ():
             if by_step is not None:
                 by_step, by_difference = np.abs(by_step), np.abs(by_difference)
-                floor = 1e-5 * np.max(by_step, initial=0.0) + 1e-7  # the rounding of a difference
+                floor = 1e-5 * np.max(by_step, initial=0.0) + 1e-6  # the rounding of a difference
                 assert np.all(by_step <= 2 * by_difference + floor), name
                 assert np.all(by_difference <= 2 * by_step + floor), name

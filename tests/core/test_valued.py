@@ -11,7 +11,7 @@ from conformance.checks.check import Clock
 from conformance.session import OpSession, Options
 from conformance.target import Target
 
-COMPARED = ("value", "scalar", "edges", "layout_strided", "vmap", "spellings", "unchanged", "repeat", "parallel")
+COMPARED = ("value", "edges", "layout_strided", "vmap", "spellings", "unchanged", "repeat", "parallel")
 DERIVED = ("vjp", "jvp", "reverse_over_reverse", "func_vjp", "batched_grad", "vmap_vjp", "autocast")
 
 
