@@ -6,6 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.fft import (
+    NORMWISE,
     any_cases,
     complex_transform,
     from_half,
@@ -94,7 +95,13 @@ def wrong_real(draw: Draw):
     return [*wrong_planes(draw), (Case((draw.reals((2, 3)) + 1j,)), RuntimeError)]
 
 
-@rule("fft.rfftn", cases=real_any_cases, errors=wrong_real, analytic=False, waivers=[lossy(plane_lengths, False)])
+@rule(
+    "fft.rfftn",
+    cases=real_any_cases,
+    errors=wrong_real,
+    analytic=False,
+    waivers=[lossy(plane_lengths, False), NORMWISE],
+)
 def rfftn(input: Array, s=None, dim=None, norm=None):
     """rfft along the last dimension of `dim`, then fft along the others; by default all, or the last len(s).
 
@@ -109,7 +116,7 @@ def rfftn(input: Array, s=None, dim=None, norm=None):
     errors=wrong_planes,
     complex=True,
     analytic=False,
-    waivers=[lossy(half_two_lengths, True)],
+    waivers=[lossy(half_two_lengths, True), NORMWISE],
 )
 def irfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     """ifft along all dimensions of `dim` but the last, then irfft along that: the inverse of rfft2.
@@ -126,7 +133,7 @@ def irfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     errors=wrong_planes,
     complex=True,
     analytic=False,
-    waivers=[lossy(half_plane_lengths, True)],
+    waivers=[lossy(half_plane_lengths, True), NORMWISE],
 )
 def irfftn(input: Array, s=None, dim=None, norm=None):
     """irfft2 along any dimensions; by default all, or the last len(s).
@@ -142,7 +149,7 @@ def irfftn(input: Array, s=None, dim=None, norm=None):
     errors=wrong_planes,
     complex=True,
     analytic=False,
-    waivers=[lossy(half_two_lengths, False)],
+    waivers=[lossy(half_two_lengths, False), NORMWISE],
 )
 def hfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     """fft along all dimensions of `dim` but the last, then hfft along that.
@@ -159,7 +166,7 @@ def hfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     errors=wrong_planes,
     complex=True,
     analytic=False,
-    waivers=[lossy(half_plane_lengths, False)],
+    waivers=[lossy(half_plane_lengths, False), NORMWISE],
 )
 def hfftn(input: Array, s=None, dim=None, norm=None):
     """hfft2 along any dimensions; by default all, or the last len(s).
@@ -174,7 +181,7 @@ def hfftn(input: Array, s=None, dim=None, norm=None):
     cases=real_cases,
     errors=lambda draw: [*wrong(draw), (Case((draw.reals((3,)) + 1j,)), RuntimeError)],
     analytic=False,
-    waivers=[lossy(one_length, True)],
+    waivers=[lossy(one_length, True), NORMWISE],
 )
 def ihfft(input: Array, n=None, dim=-1, norm=None):
     """The conjugate of rfft, with the scales of an inverse transform: the inverse of hfft.
@@ -184,7 +191,9 @@ def ihfft(input: Array, n=None, dim=-1, norm=None):
     return conjugated(to_half(input, input.shape[dim] if n is None else n, dim, FLIPPED[norm]))
 
 
-@rule("fft.ihfft2", cases=real_two_cases, errors=wrong_real, analytic=False, waivers=[lossy(two_lengths, True)])
+@rule(
+    "fft.ihfft2", cases=real_two_cases, errors=wrong_real, analytic=False, waivers=[lossy(two_lengths, True), NORMWISE]
+)
 def ihfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     """ihfft along the last dimension of `dim`, then ifft along the others: the inverse of hfft2.
 
@@ -193,7 +202,13 @@ def ihfft2(input: Array, s=None, dim=(-2, -1), norm=None):
     return conjugated(real_transform(input, s, dim, FLIPPED[norm]))
 
 
-@rule("fft.ihfftn", cases=real_any_cases, errors=wrong_real, analytic=False, waivers=[lossy(plane_lengths, True)])
+@rule(
+    "fft.ihfftn",
+    cases=real_any_cases,
+    errors=wrong_real,
+    analytic=False,
+    waivers=[lossy(plane_lengths, True), NORMWISE],
+)
 def ihfftn(input: Array, s=None, dim=None, norm=None):
     """ihfft2 along any dimensions; by default all, or the last len(s).
 

@@ -231,7 +231,8 @@ def rot90(input: Array, k=1, dims=(0, 1)):
 def repeat_cases(draw: Draw):
     x = draw.numbers(draw.shape())
     if draw.regime == "typical" and draw.integer(0, 7) == 7:
-        return Case((draw.integers((draw.integer(1, 4),), 0, 3),))
+        # by name: counts alone are no input of the method
+        return Case((), dict(repeats=draw.integers((draw.integer(1, 4),), 0, 3)))
     dim = draw.choice(None, draw.dim(x.ndim)) if x.ndim else None
     n = x.size if dim is None else x.shape[dim]
     high = 2 if draw.regime == "large" else 3
