@@ -26,11 +26,17 @@ def cubic(t, a=-0.75):
     return np.where(t <= 1.0, near, np.where(t < 2.0, far, 0.0))
 
 
+def lanczos(t):
+    """sinc(t) sinc(t / 3) for |t| < 3: exactly 0 at every integer but 0, where sin(pi t) in floating point is not."""
+    integer = (t == np.rint(t)) & (t != 0)
+    return np.where((np.abs(t) < 3.0) & ~integer, np.sinc(t) * np.sinc(t / 3.0), 0.0)
+
+
 # with antialias: the filters as Pillow has them, and how far each reaches
 FILTERS = {
     "bilinear": (lambda t: np.maximum(1.0 - np.abs(t), 0.0), 1.0),
     "bicubic": (lambda t: cubic(t, -0.5), 2.0),
-    "lanczos": (lambda t: np.where(np.abs(t) < 3.0, np.sinc(t) * np.sinc(t / 3.0), 0.0), 3.0),
+    "lanczos": (lanczos, 3.0),
 }
 
 
