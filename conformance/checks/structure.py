@@ -115,7 +115,7 @@ def meta(trial: Trial) -> None:
     _same_form(trial, shadows, real, "meta", strides=False)
 
 
-@check("fake", {"float32": 2, "bfloat16": 3, "complex64": 3})
+@check("fake", {"float32": 3, "bfloat16": 3, "complex64": 3})
 def fake(trial: Trial) -> None:
     """Under fake tensors: the shapes, dtypes and devices of the real outputs."""
     try:
