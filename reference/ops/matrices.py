@@ -103,6 +103,10 @@ def extreme(x, keepdim, largest):
         left = left + turn(u, s, i, down, across)
         right = right + turn(vh.swapaxes(-1, -2), s, i, across, down)
     polar = left[..., :, None] * right[..., None, :]
+    tied = s == value.real[..., None]
+    if not real and tied.sum() > value.size:  # equal extremes share the gradient, as those of amax do
+        share = tied / tied.sum(axis=-1, keepdims=True)
+        polar = (u[..., :, : s.shape[-1]] * share[..., None, :]) @ vh[..., : s.shape[-1], :]
     y = value[..., None, None] if keepdim else value
     return y, lambda g: g.reshape(value.shape)[..., None, None] * polar
 
