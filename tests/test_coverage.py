@@ -72,7 +72,8 @@ def test_a_function_that_ends_the_process_costs_its_own_name(monkeypatch):
         return real([command[0], "-c", begun], **options)
 
     monkeypatch.setattr(inventory.subprocess, "run", dying)
-    assert {n.path: n.kind for n in inventory.ask()} == {"abs": "unknown", "acos": "differentiable"}
+    found = {n.path: n.kind for n in inventory.ask() if n.kind != "class"}
+    assert found == {"abs": "unknown", "acos": "differentiable"}
 
 
 def test_the_command_prints_covered_of_total_for_each_namespace(tmp_path):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from conformance import laws, layers, schedules
+from conformance import known, laws, layers, schedules
 from conformance.checks import REGISTRY
 from conformance.cli import main
 from conformance.faults import FAULTS, floor
@@ -59,9 +59,12 @@ def test_planted_faults_are_caught_under_the_right_name() -> None:
 
 @pytest.mark.parametrize("name", QUICK)
 def test_a_healthy_torch_shows_nothing_red_on_the_same_subjects(name: str) -> None:
+    entries = known.applicable(
+        [e for p in sorted(known.SHIPPED.glob("*.toml")) for e in known.load(p)], torch.__version__
+    )
     for subject in (*FAULTS[name].subjects, *BYSTANDERS):
         for id, (_, outcome, detail) in run_subject(subject, FAULTS[name], cells=3).items():
-            assert outcome not in RED, (id, detail)
+            assert outcome not in RED or any(e.excuses(id, outcome) for e in entries), (id, detail)
 
 
 def test_a_fault_that_no_named_check_sees_is_missed() -> None:

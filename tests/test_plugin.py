@@ -115,7 +115,7 @@ def test_each_cell_is_run_once_however_many_processes_there_are(elsewhere):
     [
         (("--level", "9"), "invalid choice: 9"),
         (("--shard", "3/2"), "'3/2': I must be from 1 to N"),
-        (("--cell-timeout", "0"), "'0' is not a number of seconds"),
+        (("--cell-timeout", "0"), "'0' is not a length of time"),
         (("--known", "/nowhere.toml"), "torch-conformance: /nowhere.toml: there is no such file"),
         (("--device", "cpu", "--select", "rleu"), "torch-conformance: --select rleu: no cell matches"),
     ],
