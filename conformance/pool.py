@@ -15,7 +15,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
@@ -27,10 +27,9 @@ from pebble import ProcessExpired, ProcessPool
 from conformance import known, worker
 from conformance.cells import BASE, Cell, Unit
 from conformance.journal import Journal, Tail
+from conformance.progress import Told
 
 POLL = 0.05
-# Told of each cell that finished: its id, its outcome, and whether a known deviation explains it.
-Told = Callable[[str, str, bool], None]
 # A worker that dies before it has begun any cell of a unit gets this many more chances.
 PATIENCE = 2
 

@@ -17,7 +17,8 @@ from typing import Any
 from conformance import blame, confirm, known, probe
 from conformance.cells import Cell, cell_from, in_shard, manifest_hash, units
 from conformance.journal import NAME, SCHEMA, Journal, JournalWriteError, Tail
-from conformance.pool import Plan, Told, Watch, WorkersError, run_units
+from conformance.pool import Plan, Watch, WorkersError, run_units
+from conformance.progress import Told
 from conformance.soak import SOAK, soak
 from reports.html import write_report
 from reports.journal import JournalError, Run, counts, read
