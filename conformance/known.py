@@ -66,6 +66,16 @@ class Deviation:
     def _match(self) -> Callable[[str], object]:
         return re.compile("|".join(fnmatch.translate(p) for p in self.patterns)).match
 
+    @functools.cached_property
+    def _subjects(self) -> Callable[[str], object]:
+        return re.compile(
+            "|".join(fnmatch.translate(p.split("::")[0] if "::" in p else "*") for p in self.patterns)
+        ).match
+
+    def touches(self, subject: str) -> bool:
+        """Whether it may cover a cell of a subject: what is asked before every cell is."""
+        return self._subjects(subject) is not None
+
     def covers(self, cell_id: str) -> bool:
         return self._match(cell_id) is not None and self.is_about(cell_id.split("::")[2])
 
@@ -152,7 +162,16 @@ def match(entries: Sequence[Deviation], cell_id: str, outcome: str, pinned_alone
 
 def pinned(entries: Sequence[Deviation], cell_ids: Iterable[str]) -> Iterator[tuple[str, str, str]]:
     """(cell id, case, where) for every cell that an entry with a case covers; "" for no where."""
-    return ((i, e.case, e.where or "") for i in cell_ids for e in entries if e.case and e.covers(i))
+    for subject, ids in by_subject(cell_ids).items():
+        near = [e for e in entries if e.case and e.touches(subject)]
+        yield from ((i, e.case, e.where or "") for i in ids for e in near if e.case and e.covers(i))
+
+
+def by_subject(cell_ids: Iterable[str]) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for cell in cell_ids:
+        grouped.setdefault(cell.split("::", 1)[0], []).append(cell)
+    return grouped
 
 
 def stale(
@@ -165,9 +184,11 @@ def stale(
     or a part of a run says nothing of it. One that matches nothing is judged in a run on every target.
     """
     targets = {cell.split("::")[2] for cell in cells}
+    grouped = by_subject(cells)
     found = []
     for entry in entries:
-        covered = [cell for cell in cells if entry.covers(cell)]
+        near = (cell for subject, ids in grouped.items() if entry.touches(subject) for cell in ids)
+        covered = [cell for cell in near if entry.covers(cell)]
         expected = [cell for cell in covered if cells[cell] <= max(level, STANDARD)]
         seen = [outcomes[cell] for cell in expected if cell in outcomes]
         if any(SEVERITY[o] >= SEVERITY[entry.outcome] for o in seen) or len(seen) < len(expected):

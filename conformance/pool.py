@@ -182,8 +182,9 @@ def _left(units: Sequence[Unit], watch: Watch) -> list[Unit]:
 
 def _schedule(pool: ProcessPool, unit: Unit, plan: Plan) -> Any:
     options = {**plan.options, "pinned": tuple(plan.pinned.get(unit.id, ()))}
+    near = [entry for entry in plan.known if entry.touches(unit.cells[0].subject)]
     try:
-        return pool.schedule(worker.work, args=([c.record() for c in unit.cells], options, plan.known))
+        return pool.schedule(worker.work, args=([c.record() for c in unit.cells], options, near))
     except RuntimeError as error:  # Pebble's word for a pool that broke since
         raise BrokenProcessPool(str(error)) from error
 
