@@ -12,6 +12,7 @@ from conformance.bridge import array, dtype_of, tensor
 from conformance.cells import BASE, Cell
 from conformance.checks.check import Clock
 from conformance.dtypes import DTYPES
+from conformance.journal import failure
 from conformance.session import Options, Result
 from conformance.target import Target, holds, synchronize
 
@@ -94,11 +95,8 @@ class BaseSession:
         seconds = time.perf_counter() - started
         if not wrong:
             return Result("pass", 1, values.size, self.target.device, 0.0, 0.0, seconds, self.options.seed)
-        failure = {
-            "message": wrong, "case": f"{cell.dtype} tensor of shape (5, 3)", "worst": None,
-            "script": _script(cell), "confirmed": None, "shrunk": True, "traceback": "",
-        }  # fmt: skip
-        return Result("fail", 1, seconds=seconds, seed=self.options.seed, detail=wrong[:400], failure=failure)
+        told = failure(wrong, f"{cell.dtype} tensor of shape (5, 3)", _script(cell), shrunk=True)
+        return Result("fail", 1, seconds=seconds, seed=self.options.seed, detail=wrong[:400], failure=told)
 
 
 def _script(cell: Cell) -> str:

@@ -22,7 +22,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 NAMESPACES = ("", "Tensor", "nn.functional", "linalg", "special", "fft")
-# Not functions of values: where a tensor lives, how it is stored, what is attached to it.
 # Classes that are covered as such: optimizers, schedules, and the averages of weights.
 CLASSES = ("optim", "optim.lr_scheduler", "optim.swa_utils")
 KINDS = ("differentiable", "value", "other", "unknown", "class")

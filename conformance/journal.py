@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import time
 from pathlib import Path
+from traceback import format_exception
 from typing import Any
 
 from conformance.cells import Cell
 
 SCHEMA = 1
 NAME = "journal.jsonl"
+
+
+def failure(
+    message: str, case: str = "", script: str = "", worst: Any = None, shrunk: bool = False, traceback: str = ""
+) -> dict[str, Any]:
+    """The `failure` of a finish line; `worst` is a record. See docs/journal.md for the fields."""
+    return {
+        "message": message, "case": case, "worst": None if worst is None else dataclasses.asdict(worst),
+        "script": script, "confirmed": None, "shrunk": shrunk, "traceback": traceback,
+    }  # fmt: skip
+
+
+def traced(error: BaseException) -> str:
+    """The end of an exception's traceback, as a journal holds it."""
+    return "".join(format_exception(error))[-4000:]
 
 
 class JournalWriteError(OSError):

@@ -10,13 +10,12 @@ from conformance.base import BaseSession, base_cells
 from conformance.cells import Cell
 from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
-from conformance.dtypes import DTYPES
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
 from conformance.optimizers import OptimizerSession, optimizer_cells
 from conformance.programs import ProgramSession, program_cells
 from conformance.schedules import ScheduleSession, schedule_cells
-from conformance.session import OpSession, Options, Result
+from conformance.session import OpSession, Options, Result, rule_cells
 from conformance.target import Target
 from reference import rules
 
@@ -37,12 +36,7 @@ class Kind:
 def op_cells(target: Target) -> Iterator[Cell]:
     """Every rule x check x dtype; complex dtypes, and a selection of dtypes, for rules that have them."""
     for rule in rules().values():
-        for check in REGISTRY.values():
-            if target.mode not in check.modes:
-                continue
-            for dtype, level in check.levels.items():
-                if (rule.complex or not DTYPES[dtype].complex) and (not rule.dtypes or dtype in rule.dtypes):
-                    yield Cell("op", rule.name, rule.family, check.name, target.device, target.mode, dtype, level)
+        yield from rule_cells("op", rule, rule.family, REGISTRY, target)
 
 
 # Plumbing first: where that fails, everything else on the target is blocked.

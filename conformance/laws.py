@@ -18,6 +18,7 @@ from conformance.bridge import array, convert, dtype_of, resolve, tensor
 from conformance.cells import Cell
 from conformance.checks.check import Clock, capability_reason
 from conformance.dtypes import DTYPES, Dtype
+from conformance.journal import failure
 from conformance.session import Options, Result
 from conformance.target import Target, holds, synchronize
 from conformance.tolerance import K
@@ -28,6 +29,12 @@ LEVELS = {"float32": 2, "float64": 3, "bfloat16": 3, "float16": 3}
 # Numbers in a sample by level: an error of a law of 2 % shows in the first, of 0.3 % in the last.
 NUMBERS = {1: 20_000, 2: 20_000, 3: 50_000, 4: 1_000_000}
 SMALL = 97  # numbers in a sample whose every element is looked at
+
+
+def first(out: Any) -> torch.Tensor:
+    """The numbers that a call has drawn: its output, or the first of several."""
+    made: torch.Tensor = out[0] if isinstance(out, tuple) else out
+    return made
 
 
 class Draws:
@@ -48,9 +55,7 @@ class Draws:
         """One call after torch.manual_seed; the first output of several."""
         args, kwargs = self.arguments(n)
         torch.manual_seed(seed)
-        out = self.function(*args, **kwargs, **more)
-        made: torch.Tensor = out[0] if isinstance(out, tuple) else out
-        return made
+        return first(self.function(*args, **kwargs, **more))
 
     def call(self, n: int) -> str:
         """The call as Python."""
@@ -95,8 +100,8 @@ def independence(d: Draws, n: int, seed: int) -> Found:
         return None
     y, _ = d.sample(n, seed)
     args, kwargs = d.arguments(n)
-    out = d.function(*args, **kwargs)  # goes on from where the sample ended
-    second = d.setting.sample(array(out[0] if isinstance(out, tuple) else out).astype(np.float64))
+    out = first(d.function(*args, **kwargs))  # goes on from where the sample ended
+    second = d.setting.sample(array(out).astype(np.float64))
     wrong = laws.off_independence(np.stack([y, second], axis=1).ravel())
     return laws.off_independence(y) or (f"a call and the next: {wrong.text}" if wrong else "")
 
@@ -134,8 +139,7 @@ def gradient(d: Draws, n: int, seed: int) -> Found:
     x, g = (_direction(rng, args[0].shape, d) for _ in range(2))
     args[0] = x.requires_grad_()
     torch.manual_seed(seed)
-    out = d.function(*args, **kwargs)
-    y = out[0] if isinstance(out, tuple) else out
+    y = first(d.function(*args, **kwargs))
     (got,) = torch.autograd.grad(y, x, g)
     want = d.setting.gradient(array(x), array(y), array(g))
     # the draw is read off the rounded output
@@ -217,12 +221,9 @@ class LawSession:
 
     def _failed(self, cell: Cell, draws: Draws, wrong: Wrong | str, outcome: str) -> Result:
         message = wrong if isinstance(wrong, str) else wrong.text
-        failure = {
-            "message": message, "case": draws.call(4), "worst": None,
-            "script": self._script(cell, draws, wrong) if isinstance(wrong, Wrong) else "",
-            "confirmed": None, "shrunk": True, "traceback": "",
-        }  # fmt: skip
-        return Result(outcome, 1, detail=message[:400], failure=failure)
+        script = self._script(cell, draws, wrong) if isinstance(wrong, Wrong) else ""
+        told = failure(message, draws.call(4), script, shrunk=True)
+        return Result(outcome, 1, detail=message[:400], failure=told)
 
     def _script(self, cell: Cell, draws: Draws, wrong: Wrong) -> str:
         sample = "y.ravel()" if draws.setting.sample is np.ravel else "y.reshape(-1, y.shape[-1])[:, 0]"

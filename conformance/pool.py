@@ -26,7 +26,7 @@ from pebble import ProcessExpired, ProcessPool
 
 from conformance import known, worker
 from conformance.cells import BASE, Cell, Unit
-from conformance.journal import Journal, Tail
+from conformance.journal import Journal, Tail, failure
 from conformance.progress import Told
 
 POLL = 0.05
@@ -255,13 +255,9 @@ def _give_up(plan: Plan, unit: Unit, watch: Watch, outcome: str, detail: str) ->
 
 def _finish(plan: Plan, cell: Cell, outcome: str, detail: str) -> None:
     """Write the outcome of a cell that could not do so itself."""
-    failure = {
-        "message": detail, "case": "", "worst": None, "script": "", "confirmed": None, "shrunk": False, "traceback": "",
-    }  # fmt: skip
-    if outcome == "blocked":
-        failure = None  # type: ignore[assignment]
     plan.journal.write(
         "finish", cell=cell.id, outcome=outcome, examples=0, elements=0, device=None, ratio=None, ulp=None,
-        seconds=0.0, seed=plan.options["seed"], detail=detail, waiver=None, failure=failure,
+        seconds=0.0, seed=plan.options["seed"], detail=detail, waiver=None,
+        failure=None if outcome == "blocked" else failure(detail),
         known=known.match(plan.known, cell.id, outcome, True),
     )  # fmt: skip

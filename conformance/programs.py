@@ -16,9 +16,7 @@ the loss has fallen to what float32 can resolve); in float64 all steps are compa
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -31,6 +29,8 @@ from conformance.cells import Cell
 from conformance.checks.check import Clock
 from conformance.compare import Mismatch, Tally, Worst, compare
 from conformance.dtypes import DTYPES, Dtype
+from conformance.journal import failure, traced
+from conformance.script import source
 from conformance.session import Options, Result
 from conformance.target import Target, holds, synchronize
 from conformance.tolerance import K, Quantity
@@ -144,11 +144,9 @@ class ProgramSession:
             else:
                 left_out = _compare_parameters(trained, measured, spread, dtype, tally)
         except Mismatch as wrong:
-            message, worst = str(wrong), wrong.worst
-            failure = self._failure(cell, trained, message, worst)
-            return Result(
-                "fail", 1, tally.elements, None, tally.ratio, tally.ulp, detail=message[:400], failure=failure
-            )
+            message = str(wrong)
+            told = self._failure(cell, trained, message, wrong.worst)
+            return Result("fail", 1, tally.elements, None, tally.ratio, tally.ulp, detail=message[:400], failure=told)
         outcome = "pass" if tally.comparisons else "not_exercised"
         device = str(trained.parameters[0].device)
         return Result(outcome, 1, tally.elements, device, tally.ratio, tally.ulp, detail=left_out)
@@ -156,17 +154,12 @@ class ProgramSession:
     def _error(self, cell: Cell, trained: _Trained) -> Result:
         assert trained.error is not None
         message = f"{type(trained.error).__name__}: {trained.error}"
-        failure = self._failure(cell, trained, message, None)
-        failure["traceback"] = "".join(traceback.format_exception(trained.error))[-4000:]
-        return Result("error", 1, detail=message.splitlines()[0][:400], failure=failure)
+        told = {**self._failure(cell, trained, message, None), "traceback": traced(trained.error)}
+        return Result("error", 1, detail=message.splitlines()[0][:400], failure=told)
 
     def _failure(self, cell: Cell, trained: _Trained, message: str, worst: Worst | None) -> dict[str, Any]:
-        return {
-            "message": message, "case": f"seed {self.seed}, {trained.steps} steps",
-            "worst": None if worst is None else dataclasses.asdict(worst),
-            "script": self._script(cell, trained, message, worst),
-            "confirmed": None, "shrunk": worst is not None, "traceback": "",
-        }  # fmt: skip
+        case = f"seed {self.seed}, {trained.steps} steps"
+        return failure(message, case, self._script(cell, trained, message, worst), worst, shrunk=worst is not None)
 
     def _script(self, cell: Cell, trained: _Trained, message: str, worst: Worst | None) -> str:
         """The training with its data, and the one number that is wrong, of as few steps as show it."""
@@ -177,7 +170,7 @@ class ProgramSession:
             steps = f"choices({self.seed})[:{steps}]"
         given = ", ".join(repr(v) for v in (self.seed, *program.options))
         lines = [f"# {cell.id}", f"# {message.splitlines()[0][:200]}", "import sys, numpy as np, torch"]
-        lines += [_source(s) for s in (program.start, *self.spelling.sources)]
+        lines += [source(s) for s in (program.start, *self.spelling.sources)]
         lines.append(f"start = [torch.from_numpy(a).to({self.target.device!r}, torch.{cell.dtype}, copy=True)")
         lines.append(f"         for a in {program.start.__name__}({given})]")
         lines.append(f"losses, parameters = {train.__name__}(*start[:2], start[2:], {steps})")
@@ -252,9 +245,3 @@ def _quantity(want: np.ndarray, dtype: Dtype, moves: np.ndarray) -> Quantity:
     """What is expected, with all of its spread at once: it has been measured, nothing is saved by stages."""
     room: list[Any] = [K * dtype.eps * moves]
     return Quantity([want], [dtype], None, noise=room)
-
-
-def _source(thing: Any) -> str:
-    """The source without its docstring, which a script need not repeat."""
-    text = inspect.getsource(thing).rstrip()
-    return text.replace(f'    """{thing.__doc__}"""\n', "", 1) if thing.__doc__ else text

@@ -7,9 +7,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
+from reports.records import FAILING
+
 # Told of each cell that finished: its id, its outcome, and whether a known deviation explains it.
 Told = Callable[[str, str, bool], None]
-FAILING = ("fail", "error", "crash", "timeout")
 # Seconds between two plain lines.
 EVERY = 10.0
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import inspect
 import time
-import traceback
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
@@ -17,14 +16,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance import literal
+from conformance import literal, script
 from conformance import schedules_forms as forms
 from conformance.cells import Cell
 from conformance.checks.check import Clock
 from conformance.compare import Mismatch, Tally, compare
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES, Dtype
-from conformance.session import Options, Result, holds_for
+from conformance.session import Options, Result, failed, holds_for
 from conformance.target import Target
 from conformance.tolerance import K, Quantity
 from reference.rule import Case
@@ -70,7 +69,7 @@ class Trial:
     @property
     def script(self) -> str:
         """What shows the failure: torch alone, exit code 1."""
-        used = [_source(f) for f in (forms.read, forms.advance, self.form)] if self._lines else []
+        used = [script.source(f) for f in (forms.read, forms.advance, self.form)] if self._lines else []
         return "\n".join(["import copy, sys, warnings", "import torch", *used, *self._lines, *self._end])
 
     def run(self, form: Callable[..., Any], tensor: bool = False, extra: str = "", more: str = "") -> Any:
@@ -135,11 +134,6 @@ class Trial:
             raise Mismatch(wrong)
 
 
-def _source(thing: Any) -> str:
-    text = inspect.getsource(thing).rstrip()
-    return text.replace(f'    """{thing.__doc__}"""\n', "", 1) if thing.__doc__ else text
-
-
 # checks: the number of groups, the dtypes, and what is done
 
 
@@ -182,20 +176,7 @@ def errors(t: Trial) -> None:
     """Illegal options raise."""
     setup = "opt = torch.optim.SGD([torch.ones(1, requires_grad=True)], lr=0.1, momentum=0.9)"
     for options, kind in SCHEDULES[t.name].illegal:
-        names: dict[str, Any] = {"torch": torch}
-        exec(setup, names)
-        call = construct(t.name, options)
-        script = [setup, "try:", f"    {call}", f"except {kind}:", "    sys.exit(0)", "sys.exit(1)"]
-        t.said(_raised(call, kind, names), script)
-
-
-def _raised(call: str, kind: str, names: dict[str, Any]) -> str:
-    try:
-        eval(call, names)
-    except Exception as error:
-        right = kind in {c.__name__ for c in type(error).__mro__}
-        return "" if right else f"{call}: {type(error).__name__} ({error}), expected {kind}"
-    return f"{call}: accepted, expected {kind}"
+        t.said(*script.refused(setup, construct(t.name, options), kind))
 
 
 # name -> (what is done, groups, dtypes, part of the usual number of examples)
@@ -254,24 +235,10 @@ class ScheduleSession:
             try:
                 check(trial)
             except Exception as error:
-                return _failed(cell, trial, error, i + 1, known)
+                text = script.headed(cell.id, error, trial.script)
+                result = failed(error, trial.tally, literal.write(case), text, shrunk=known)
+                result.examples, result.device, result.pinned_alone = i + 1, "cpu", known
+                return result
         if not tally.comparisons:
             return Result("unsupported", len(cases), detail="the check does not apply to this schedule")
         return Result("pass", len(cases), tally.elements, "cpu", tally.ratio, tally.ulp, farthest=tally.farthest)
-
-
-def _failed(cell: Cell, trial: Trial, error: Exception, examples: int, pinned: bool) -> Result:
-    wrong = isinstance(error, AssertionError)
-    message = str(error) if wrong else f"{type(error).__name__}: {error}"
-    worst = error.worst if isinstance(error, Mismatch) else None
-    failure = {
-        "message": message, "case": literal.write(trial.case),
-        "worst": None if worst is None else vars(worst),
-        "script": f"# {cell.id}\n# {message.splitlines()[0][:200]}\n{trial.script}",
-        "confirmed": None, "shrunk": True,
-        "traceback": "" if wrong else "".join(traceback.format_exception(error))[-4000:],
-    }  # fmt: skip
-    return Result(
-        "fail" if wrong else "error", examples, trial.tally.elements, "cpu", detail=message[:400], failure=failure,
-        pinned_alone=pinned,
-    )  # fmt: skip

@@ -24,8 +24,32 @@ READABLE = 400
 def write(cell_id: str, trial: Trial, error: Exception) -> str:
     """The script for a trial that failed with `error`; "" where the check left nothing to write it from."""
     if trial.evidence is None:
-        return f"# {cell_id}\n# {_first_line(error)}\n{trial.script}" if trial.script else ""
+        return headed(cell_id, error, trial.script) if trial.script else ""
     return _numeric(cell_id, trial, trial.evidence, error)
+
+
+def headed(cell_id: str, error: Exception, text: str) -> str:
+    """A script below the cell and the error that it is about."""
+    return f"# {cell_id}\n# {_first_line(error)}\n{text}"
+
+
+def source(thing: Any) -> str:
+    """The source without its docstring, which a script need not repeat."""
+    text = inspect.getsource(thing).rstrip()
+    return text.replace(f'    """{thing.__doc__}"""\n', "", 1) if thing.__doc__ else text
+
+
+def refused(setup: str, call: str, kind: str) -> tuple[str, list[str]]:
+    """What is wrong with how torch refuses a call ("" where it raises this kind of error), and a script of it."""
+    lines = ["import sys, torch", setup, "try:", f"    {call}", f"except {kind}:", "    sys.exit(0)", "sys.exit(1)"]
+    names: dict[str, Any] = {"torch": torch}
+    exec(setup, names)
+    try:
+        eval(call, names)
+    except Exception as error:
+        right = kind in {c.__name__ for c in type(error).__mro__}
+        return "" if right else f"{call}: {type(error).__name__} ({error}), expected {kind}", lines
+    return f"{call}: accepted, expected {kind}", lines
 
 
 def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -> str:

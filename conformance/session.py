@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-import traceback
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,9 @@ from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
 from conformance.checks.check import Clock, Unsupported, capability_reason, plain
-from conformance.compare import Mismatch, Tally, Worst
+from conformance.compare import Mismatch, Tally
 from conformance.dtypes import DTYPES, NoCounterpart
+from conformance.journal import failure, traced
 from conformance.oracle import Oracle
 from conformance.target import Target, holds, synchronize
 from reference import rules
@@ -62,6 +62,27 @@ class Result:
     farthest: str = ""  # of a pass: the element with the largest error in ulp, and the case that it is of
     failure: dict[str, Any] | None = None
     pinned_alone: bool = False  # only pinned cases of known deviations failed
+
+
+def rule_cells(kind: str, rule: Rule, family: str, checks: Mapping[str, Check], target: Target) -> Iterator[Cell]:
+    """Every check of a rule that the target's mode has, in the dtypes that the op has."""
+    for check in checks.values():
+        if target.mode in check.modes:
+            for dtype, level in check.levels.items():
+                if (rule.complex or not DTYPES[dtype].complex) and (not rule.dtypes or dtype in rule.dtypes):
+                    yield Cell(kind, rule.name, family, check.name, target.device, target.mode, dtype, level)
+
+
+def failed(error: Exception, tally: Tally, case: str, script: str, shrunk: bool) -> Result:
+    """What an exception says of a cell: an assertion that torch is wrong, any other that it could not be asked."""
+    wrong = isinstance(error, AssertionError)
+    message = str(error) if wrong else f"{type(error).__name__}: {error}"
+    worst = error.worst if isinstance(error, Mismatch) else None
+    told = failure(message, case, script, worst, shrunk, "" if wrong else traced(error))
+    return Result(
+        "fail" if wrong else "error", elements=tally.elements, ratio=tally.ratio if worst else None,
+        ulp=tally.ulp if worst else None, detail=(message.splitlines() or [""])[0][:400], failure=told,
+    )  # fmt: skip
 
 
 class OpSession:
@@ -194,23 +215,11 @@ class OpSession:
             if again is not None:
                 trial, error = smaller, again
         self.clock.add("shrink", since)
-        worst = error.worst if isinstance(error, Mismatch) else None
-        known_wrong = isinstance(error, AssertionError)
-        failure = {
-            "message": f"{type(error).__name__}: {error}" if not known_wrong else str(error),
-            "case": literal.write(trial.oracle.call.replaced(trial.oracle.arrays)),
-            "worst": dataclasses.asdict(worst) if isinstance(worst, Worst) else None,
-            "script": script.write(cell.id, trial, error),
-            "confirmed": None,
-            "shrunk": pinned or shrunk is not None,
-            "traceback": "" if known_wrong else "".join(traceback.format_exception(error))[-4000:],
-        }
-        return Result(
-            "fail" if known_wrong else "error", examples, trial.tally.elements, trial.device,
-            trial.tally.ratio if worst else None, trial.tally.ulp if worst else None,
-            detail=str(failure["message"]).splitlines()[0][:400] if str(failure["message"]) else "", failure=failure,
-            pinned_alone=pinned,
-        )  # fmt: skip
+        case = literal.write(trial.oracle.call.replaced(trial.oracle.arrays))
+        text = script.write(cell.id, trial, error)
+        result = failed(error, trial.tally, case, text, shrunk=pinned or shrunk is not None)
+        result.examples, result.device, result.pinned_alone = examples, trial.device, pinned
+        return result
 
     def _shrunk(self, cell: Cell, check: Check, error: Exception) -> Call | None:
         def fails(call: Call) -> bool:

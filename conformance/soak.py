@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from conformance.cells import BASE, Cell, units
 from conformance.journal import Tail
 from conformance.pool import Plan, TimeUp, Watch, run_units
-from conformance.progress import FAILING, say
+from conformance.progress import say
 from reports.journal import read
+from reports.records import FAILING
 
 SOAK = 4  # the level
 

@@ -8,7 +8,6 @@ import multiprocessing
 import os
 import signal
 import time
-import traceback
 import warnings
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from conformance import known
 from conformance.cells import Cell, cell_from
-from conformance.journal import NAME, Journal
+from conformance.journal import NAME, Journal, failure, traced
 from conformance.lifeline import die_with
 
 STICKY_EXIT = 86  # the device no longer answers: replace this process
@@ -86,7 +85,7 @@ def run_cell(made: Any, cell: Cell, journal: Journal, entries: list[known.Deviat
         result = made.run(cell)
     except BaseException as error:  # SystemExit and KeyboardInterrupt out of a kernel included
         result = Result("error", detail=f"{type(error).__name__}: {error}"[:400])
-        result.failure = _unforeseen(error)
+        result.failure = failure(f"{type(error).__name__}: {error}", traceback=traced(error))
     if result.outcome in ("fail", "error") and not _device_answers(cell):
         result.outcome = "crash"
         result.detail = f"the device no longer answers after: {result.detail}"[:400]
@@ -100,13 +99,6 @@ def finish(journal: Journal, cell: Cell, result: Any, entries: list[known.Deviat
     fields = dataclasses.asdict(result)
     explained = known.match(entries, cell.id, result.outcome, fields.pop("pinned_alone"))
     journal.write("finish", cell=cell.id, **fields, known=explained)
-
-
-def _unforeseen(error: BaseException) -> dict[str, Any]:
-    return {
-        "message": f"{type(error).__name__}: {error}", "case": "", "worst": None, "script": "", "confirmed": None,
-        "shrunk": False, "traceback": "".join(traceback.format_exception(error))[-4000:],
-    }  # fmt: skip
 
 
 def _device_answers(cell: Cell) -> bool:

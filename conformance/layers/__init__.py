@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from conformance.bridge import Spelling
 from conformance.cells import Cell
 from conformance.checks.check import Clock
-from conformance.dtypes import DTYPES
 from conformance.layers.checks import CHECKS
 from conformance.layers.spelling import spelled
-from conformance.session import OpSession, Options
+from conformance.session import OpSession, Options, rule_cells
 from conformance.target import Target
 from reference.derive import Call
 from reference.nn import LAYERS
@@ -19,13 +18,7 @@ from reference.nn import LAYERS
 def layer_cells(target: Target) -> Iterator[Cell]:
     """Every layer x check x dtype."""
     for layer in LAYERS.values():
-        for check in CHECKS.values():
-            if target.mode not in check.modes:
-                continue
-            for dtype, level in check.levels.items():
-                if layer.rule.complex or not DTYPES[dtype].complex:
-                    family = f"nn.{layer.family}"
-                    yield Cell("layer", layer.name, family, check.name, target.device, target.mode, dtype, level)
+        yield from rule_cells("layer", layer.rule, f"nn.{layer.family}", CHECKS, target)
 
 
 class LayerSession(OpSession):

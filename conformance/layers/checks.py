@@ -41,7 +41,7 @@ BORROWED = {
 }  # fmt: skip
 
 CHECKS: dict[str, Check] = {
-    name: dataclasses.replace(REGISTRY[name], levels=levels) for name, levels in BORROWED.items() if name in REGISTRY
+    name: dataclasses.replace(REGISTRY[name], levels=levels) for name, levels in BORROWED.items()
 }
 
 

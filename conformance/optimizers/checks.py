@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance import script
 from conformance.checks.check import Unsupported
 from conformance.optimizers import forms
 from conformance.optimizers.trial import Trial, Word, made, parameters_of
@@ -202,30 +203,9 @@ def errors(t: Trial) -> None:
     calls += [("[{'params': ps}, {'params': ps}]", "ValueError"), ("[{'params': set(ps)}]", "TypeError")]
     calls += [("ps, lr=torch.tensor([0.1, 0.2])", "ValueError")]
     shape = tuple(np.shape(t.case.args[0][0]))
-    names: dict[str, Any] = {"torch": torch}
-    exec(setup := f"ps = [torch.ones({shape}, requires_grad=True)]", names)
+    setup = f"ps = [torch.ones({shape}, requires_grad=True)]"
     for arguments, kind in calls:
-        call = f"torch.optim.{name}({arguments})"
-        script = [
-            "import sys, torch",
-            setup,
-            "try:",
-            f"    {call}",
-            f"except {kind}:",
-            "    sys.exit(0)",
-            "sys.exit(1)",
-        ]
-        t.said(_raised(call, kind, names), script)
-
-
-def _raised(call: str, kind: str, names: dict[str, Any]) -> str:
-    """What is wrong with how the call raises, or ""."""
-    try:
-        eval(call, names)
-    except Exception as error:
-        right = kind in {c.__name__ for c in type(error).__mro__}
-        return "" if right else f"{call}: {type(error).__name__} ({error}), expected {kind}"
-    return f"{call}: accepted, expected {kind}"
+        t.said(*script.refused(setup, f"torch.optim.{name}({arguments})", kind))
 
 
 def _words(options: dict[str, Any]) -> str:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
-import traceback
 import zlib
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from conformance import literal
+from conformance import literal, script
 from conformance.cells import Cell
 from conformance.checks.check import Clock, Unsupported, capability_reason
-from conformance.compare import Mismatch, Tally
+from conformance.compare import Tally
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
 from conformance.optimizers import bounds
 from conformance.optimizers.checks import REGISTRY, Check
 from conformance.optimizers.shrinking import smaller
 from conformance.optimizers.trial import Trial, torch_class
-from conformance.session import CASE_TEXT, Options, Result, holds_for
+from conformance.session import CASE_TEXT, Options, Result, failed, holds_for
 from conformance.target import Target, holds
 from reference.optim import OPTIMIZERS, Optimizer
 from reference.rule import Case
@@ -125,21 +123,10 @@ class OptimizerSession:
     def _failed(self, cell: Cell, check: Check, trial: Trial, error: Exception, examples: int, pinned: bool) -> Result:
         if self.options.shrink and not pinned:
             trial, error = self._shrunk(cell, check, trial, error)
-        wrong = isinstance(error, AssertionError)
-        message = str(error) if wrong else f"{type(error).__name__}: {error}"
-        worst = error.worst if isinstance(error, Mismatch) else None
-        failure = {
-            "message": message, "case": literal.write(trial.case),
-            "worst": None if worst is None else dataclasses.asdict(worst),
-            "script": f"# {cell.id}\n# {message.splitlines()[0][:200] if message else ''}\n{trial.script}",
-            "confirmed": None, "shrunk": True,
-            "traceback": "" if wrong else "".join(traceback.format_exception(error))[-4000:],
-        }  # fmt: skip
-        return Result(
-            "fail" if wrong else "error", examples, trial.tally.elements, trial.device,
-            trial.tally.ratio if worst else None, trial.tally.ulp if worst else None,
-            detail=(message.splitlines() or [""])[0][:400], failure=failure, pinned_alone=pinned,
-        )  # fmt: skip
+        text = script.headed(cell.id, error, trial.script)
+        result = failed(error, trial.tally, literal.write(trial.case), text, shrunk=pinned or self.options.shrink)
+        result.examples, result.device, result.pinned_alone = examples, trial.device, pinned
+        return result
 
     def _shrunk(self, cell: Cell, check: Check, trial: Trial, error: Exception) -> tuple[Trial, Exception]:
         """The smallest run that fails alike, found greedily."""

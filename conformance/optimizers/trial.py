@@ -15,7 +15,7 @@ from conformance.compare import Mismatch, Tally, compare
 from conformance.dtypes import DTYPES, Dtype
 from conformance.optimizers import forms
 from conformance.optimizers.bounds import SCALARS, Expected
-from conformance.script import tensor_text
+from conformance.script import source, tensor_text
 from conformance.target import Target, synchronize
 from reference.optim import Optimizer
 from reference.rule import Case
@@ -174,17 +174,11 @@ class Trial:
         return tensor(np.asarray(a), self.dtype, self.target.torch_device)
 
 
-def _source(thing: Any) -> str:
-    """The source without its docstring, which a script need not repeat."""
-    text = inspect.getsource(thing).rstrip()
-    return text.replace(f'    """{thing.__doc__}"""\n', "", 1) if thing.__doc__ else text
-
-
 def _sources(form: Callable[..., Any]) -> list[str]:
     """The form and what it uses, for a script."""
-    text = _source(form)
+    text = source(form)
     used = [f for f in (forms.shown, forms.trained, forms.fresh) if f.__name__ + "(" in text or f is forms.shown]
-    return ["import copy, io, pickle, sys", "import torch", *map(_source, used), text]
+    return ["import copy, io, pickle, sys", "import torch", *map(source, used), text]
 
 
 def _begun(names: set[str]) -> set[str]:
