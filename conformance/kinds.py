@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 from conformance.base import BaseSession, base_cells
+from conformance.behaviours import BehaviourSession, behaviour_cells
 from conformance.cells import Cell
 from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
@@ -47,6 +48,7 @@ KINDS: dict[str, Kind] = {
     "law": Kind(law_cells, LawSession),
     "optimizer": Kind(optimizer_cells, OptimizerSession),
     "schedule": Kind(schedule_cells, ScheduleSession),
+    "behaviour": Kind(behaviour_cells, BehaviourSession),
     "program": Kind(program_cells, ProgramSession),
 }
 
