@@ -36,6 +36,8 @@ def modes_nest_and_are_restored(device: torch.device, dtype: torch.dtype) -> Non
                     raise KeyError
             except KeyError:
                 seen.append(torch.is_grad_enabled())
+        with torch.no_grad():
+            pass
         seen.append(torch.is_grad_enabled())
     same([*seen, torch.is_grad_enabled()], [False, True, False, True, False, True])
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 
-def same(got: Any, want: Any, what: str = "") -> None:
+def same(got: Any, want: Any, what: str = "result") -> None:
     """Equal in type and value, exactly: numbers, text, tensors (dtype and shape too), lists and dicts of those."""
     if isinstance(want, torch.Tensor):
         right = isinstance(got, torch.Tensor) and got.dtype == want.dtype and got.shape == want.shape
@@ -33,7 +33,7 @@ def numbers(t: torch.Tensor) -> np.ndarray:
     return (t.double() if t.dtype.is_floating_point else t).numpy()
 
 
-def close(got: torch.Tensor, want: Any, what: str = "", scale: Any = 0.0) -> None:
+def close(got: torch.Tensor, want: Any, what: str = "result", scale: Any = 0.0) -> None:
     """Within 8 eps (|want| + scale) of an array in float64; `scale` is the size of the terms that were added up."""
     want, found = np.asarray(want), numbers(got)
     assert found.shape == want.shape, f"{what}: shape {found.shape}, want {want.shape}"
