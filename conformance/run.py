@@ -11,6 +11,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -215,25 +216,30 @@ def plan_for(prepared: Prepared, journal: Journal) -> Plan:
 
 
 def explain(prepared: Prepared, plan: Plan) -> None:
-    """Give the failures that need it a script, and try the scripts in fresh processes."""
+    """Give the failures that need it a script, and try the scripts in fresh processes, as many at once as workers."""
     run = read(plan.journal.path)
     failing = [c for c in run.cells.values() if c.failing and c.result is not None]
-    dead = [c for c in failing if c.outcome in ("crash", "timeout") and not (c.failure and c.failure.script)]
+    dead = {c.id for c in failing if c.outcome in ("crash", "timeout") and not (c.failure and c.failure.script)}
     scripts: dict[str, str] = {c.id: c.failure.script for c in failing if c.failure and c.failure.script}
-    by_id = {c.id: c for c in prepared.cells}
-    for cell in dead[:BLAME]:
-        unit = by_id[cell.id].unit
-        options = {**plan.options, "pinned": plan.pinned.get(unit, [])}
-        text = blame.killer(by_id[cell.id].record(), options, plan.setup, plan.timeout)
-        if text:
-            scripts[cell.id] = text
-    chosen = [i for i in scripts if not (f := run.cells[i].failure) or f.confirmed is None][:CONFIRM]
-    shown = confirm.confirm([scripts[i] for i in chosen], plan.setup, min(confirm.SECONDS, plan.timeout))
+    lost = [c for c in prepared.cells if c.id in dead][:BLAME]
+    with ThreadPoolExecutor(max(1, plan.workers)) as pool:
+        texts = pool.map(lambda cell: _killer(cell, plan), lost)
+        scripts |= {cell.id: text for cell, text in zip(lost, texts) if text}
+        chosen = [i for i in scripts if not (f := run.cells[i].failure) or f.confirmed is None][:CONFIRM]
+        parts = [part for i in range(max(1, plan.workers)) if (part := chosen[i :: max(1, plan.workers)])]
+        seconds = min(confirm.SECONDS, plan.timeout)
+        answers = pool.map(lambda part: confirm.confirm([scripts[i] for i in part], plan.setup, seconds), parts)
+        shown = {i: answer for part, told in zip(parts, answers) for i, answer in zip(part, told)}
     lines = _finish_lines(plan.journal.path)
-    for cell_id, confirmed in zip(chosen, shown):
+    for cell_id, confirmed in shown.items():
         line = lines[cell_id]
         line["failure"] = {**(line["failure"] or {}), "script": scripts[cell_id], "confirmed": confirmed}
         plan.journal.write("finish", **{k: v for k, v in line.items() if k not in ("event", "time")})
+
+
+def _killer(cell: Cell, plan: Plan) -> str:
+    options = {**plan.options, "pinned": plan.pinned.get(cell.unit, [])}
+    return blame.killer(cell.record(), options, plan.setup, plan.timeout)
 
 
 def _finish_lines(path: Path) -> dict[str, dict[str, Any]]:
