@@ -6,14 +6,16 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from conformance.dtypes import Dtype
-from conformance.oracle import Oracle
-from reference.rule import is_array
+from reference.rule import Rule, is_array
+
+if TYPE_CHECKING:
+    from conformance.oracle import Oracle
 
 
 def dtype_of(name: str) -> torch.dtype:
@@ -67,6 +69,15 @@ def resolve(path: str) -> Any:
         if found is None:
             return None
     return found
+
+
+@functools.cache
+def differentiated(rule: Rule) -> bool:
+    """Whether this torch has the derivative of a rule, which it may not have learnt yet (see Rule.lately)."""
+    function = resolve(rule.name)
+    if not rule.lately or function is None:
+        return not rule.lately
+    return bool(function(torch.full((1,), 0.75, dtype=torch.float64, requires_grad=True)).requires_grad)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -121,7 +121,7 @@ def unbroadcast(g: Array, shape: tuple[int, ...]) -> Array:
     return np.asarray(g.sum(axis=axes).reshape(shape))
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
 class Rule:
     """A registered rule. Calling it gives the output (or outputs) and the vjp.
 
@@ -133,6 +133,7 @@ class Rule:
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
     constants    places of the outputs through which torch takes no derivative, though they have one
+    lately       torch has learnt the derivative in a late release: where no call carries one, none is checked
     any_strides  torch takes inputs of any strides; False for views whose documentation asks for some
     second_order whether torch promises a derivative of the gradient
     structure    "hermitian" or "triangular", where the first argument is meant to be such a matrix: torch's
@@ -146,20 +147,21 @@ class Rule:
     name: str
     fn: Callable[..., Any]
     cases: Callable[[Draw], Case]
-    errors: Callable[[Draw], Sequence[tuple[Case, type[Exception]]]] | None
-    aliases: tuple[str, ...]
-    method: bool
-    complex: bool
-    analytic: bool
-    special: str
-    mutates: tuple[str, ...]
-    constants: tuple[int, ...]
-    any_strides: bool
-    second_order: bool
-    structure: str
-    gauge: str
-    dtypes: tuple[str, ...]
-    waivers: tuple[Waiver, ...]
+    errors: Callable[[Draw], Sequence[tuple[Case, type[Exception]]]] | None = None
+    aliases: tuple[str, ...] = ()
+    method: bool = False
+    complex: bool = False
+    analytic: bool = True
+    special: str = ""
+    mutates: tuple[str, ...] = ()
+    constants: tuple[int, ...] = ()
+    lately: bool = False
+    any_strides: bool = True
+    second_order: bool = True
+    structure: str = ""
+    gauge: str = ""
+    dtypes: tuple[str, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
     family: str
     signature: inspect.Signature
     tensors: tuple[str, ...]
@@ -273,6 +275,7 @@ def rule(
     special: str = "",
     mutates: Sequence[str] = (),
     constants: Sequence[int] = (),
+    lately: bool = False,
     any_strides: bool = True,
     second_order: bool = True,
     structure: str = "",
@@ -291,7 +294,7 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, special=special, mutates=tuple(mutates), constants=tuple(constants),
-            any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
+            lately=lately, any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
             dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],

@@ -128,9 +128,8 @@ def layer(
             return evaluate(found, inputs, parameters, buffers, places, training)
 
         made = Rule(
-            name=name, fn=fn, cases=drawn, errors=None, aliases=(), method=False, complex=complex, analytic=analytic,
-            special="", mutates=(), constants=(), any_strides=True, second_order=second_order, structure="", gauge="",
-            dtypes=(), waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
+            name=name, fn=fn, cases=drawn, complex=complex, analytic=analytic, second_order=second_order,
+            waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
             family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
             tensors=("inputs", "parameters", "buffers"),
         )  # fmt: skip

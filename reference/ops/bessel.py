@@ -1,4 +1,4 @@
-"""Bessel, Airy and error functions: those that torch differentiates, and those of which it has the value alone."""
+"""Bessel, Airy and error functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from scipy import special
 from reference.draw import Draw
 from reference.ops.activation import one_input
 from reference.ops.arithmetic import unary
-from reference.ops.rounding import no_gradient
 from reference.ops.special import ROOT_PI, lift, over
 from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Waiver
 
@@ -22,13 +21,18 @@ def i1_slope(x):
     return special.i0(x) - over(special.i1(x), x)
 
 
+def i1_curvature(x):
+    """I1'' = I1 - I0 / x + 2 I1 / x^2; with I0 - 2 I1 / x = I2 nothing cancels."""
+    return special.i1(x) - over_x(special.iv(2, x), x)
+
+
 def inverse_room(input):
     size = np.abs(input)
     return np.where((size == 0) | (size > 2.0), 0.0, 1.0 / np.where(size == 0, 1.0, size))
 
 
 NEAR_ZERO = Waiver(
-    "torch computes i1 / x^2 and i1' / x in the second derivative, which cancel near 0",
+    "torch computes f / x^2 and f' / x in the second derivative, which cancel near 0",
     room=inverse_room,
     checks=SECOND_ORDER,
 )
@@ -40,12 +44,7 @@ def i1(input: Array):
 
     input, output: (*).  Source: torch.special.i1.
     """
-
-    def curvature(x):
-        # I1'' = I1 - I0 / x + 2 I1 / x^2; with I0 - 2 I1 / x = I2 nothing cancels
-        return special.i1(x) - over_x(special.iv(2, x), x)
-
-    slope = lift(input, i1_slope, curvature)
+    slope = lift(input, i1_slope, i1_curvature)
     return lift(input, special.i1, i1_slope), lambda g: (g * slope,)
 
 
@@ -154,56 +153,62 @@ def ndtri(input: Array):
     return y, vjp
 
 
-def spherical_slope(x):
-    """(x cos(x) - sin(x)) / x^2, which is -x / 3 + x^3 / 30 near 0."""
-    return -special.spherical_jn(1, x)
-
-
-def airy(x):
-    return special.airy(x)[0]
-
-
 # torch calls their argument x
 NAMED_X = ("airy_ai", "scaled_modified_bessel_k0", "scaled_modified_bessel_k1", "spherical_bessel_j0")
 
 
-def value_alone(name, value, slope, low, high, text):
-    """Register a function that torch does not differentiate; how far it moves with rounding is known all the same."""
+def bessel(name, value, slope, curvature, low, high, text, *waivers):
+    """Register a function with its first and second derivative, which torch has learnt lately or not at all."""
+
+    def parts(x):
+        rate = lift(x, slope, curvature)
+        return lift(x, value, slope), lambda g: (g * rate,)
 
     def made(input: Array):
-        return lift(input, value, slope), no_gradient()
+        return parts(input)
 
     def made_of_x(x: Array):
-        return lift(x, value, slope), no_gradient()
+        return parts(x)
 
-    chosen: Any = made_of_x if name.removeprefix("special.") in NAMED_X else made
-    chosen.__doc__ = f"{text}\n\ninput, output: (*); torch has no gradient.  Source: torch.{name}."
+    chosen: Any = made_of_x if name in NAMED_X else made
+    chosen.__doc__ = f"{text}\n\ninput, output: (*).  Source: torch.special.{name}; derivatives: DLMF 10.6, 10.29, 9.2."
 
     def cases(draw: Draw):
         bounds = draw.choice((low, high), (max(low, -1.0), 1.0))
         return one_input(*bounds)(draw)
 
     # half of a subnormal argument is not exact, which shows where there is a logarithm in it
-    unary(name, cases, special="" if "bessel_k" in name else "nonfinite")(chosen)
+    unary(f"special.{name}", cases, special="" if "bessel_k" in name else "nonfinite", lately=True, waivers=waivers)(
+        chosen
+    )
 
 
 _J, _Y = "The Bessel function of the first kind, of order", "The Bessel function of the second kind, of order"
 _I, _K = "The modified Bessel function of the first kind, of order", "The modified one of the second kind, of order"
+j0, j1, y0, y1, k0, k1 = special.j0, special.j1, special.y0, special.y1, special.k0, special.k1
+k0e, k1e, jn, iv = special.k0e, special.k1e, special.jv, special.iv
+spherical, airy = special.spherical_jn, special.airy
+# Derivatives are written with the next order wherever the recurrence would cancel.
 for _row in (
-    ("special.bessel_j0", special.j0, lambda x: -special.j1(x), -12.0, 12.0, f"{_J} 0."),
-    ("special.bessel_j1", special.j1, lambda x: special.j0(x) - over(special.j1(x), x), -12.0, 12.0, f"{_J} 1."),
-    ("special.bessel_y0", special.y0, lambda x: -special.y1(x), 0.125, 12.0, f"{_Y} 0."),
-    ("special.bessel_y1", special.y1, lambda x: special.y0(x) - special.y1(x) / x, 0.125, 12.0, f"{_Y} 1."),
-    ("special.modified_bessel_i0", special.i0, special.i1, -8.0, 8.0, f"{_I} 0."),
-    ("special.modified_bessel_i1", special.i1, i1_slope, -8.0, 8.0, f"{_I} 1."),
-    ("special.modified_bessel_k0", special.k0, lambda x: -special.k1(x), 0.0625, 6.0, f"{_K} 0."),
-    ("special.modified_bessel_k1", special.k1, lambda x: -special.k0(x) - special.k1(x) / x, 0.0625, 6.0, f"{_K} 1."),
-    ("special.scaled_modified_bessel_k0", special.k0e, lambda x: special.k0e(x) - special.k1e(x), 0.0625, 16.0,
-     f"exp(x) times: {_K} 0."),
-    ("special.scaled_modified_bessel_k1", special.k1e, lambda x: (1.0 - 1.0 / x) * special.k1e(x) - special.k0e(x),
-     0.0625, 16.0, f"exp(x) times: {_K} 1."),
-    ("special.spherical_bessel_j0", lambda x: special.spherical_jn(0, x), spherical_slope, -12.0, 12.0,
+    ("bessel_j0", j0, lambda x: -j1(x), lambda x: over(j1(x), x) - j0(x), -12.0, 12.0, f"{_J} 0."),
+    ("bessel_j1", j1, lambda x: j0(x) - over(j1(x), x), lambda x: over_x(jn(2, x), x) - j1(x), -12.0, 12.0, f"{_J} 1.",
+     NEAR_ZERO),
+    ("bessel_y0", y0, lambda x: -y1(x), lambda x: y1(x) / x - y0(x), 0.125, 12.0, f"{_Y} 0."),
+    ("bessel_y1", y1, lambda x: y0(x) - y1(x) / x, lambda x: special.yn(2, x) / x - y1(x), 0.125, 12.0, f"{_Y} 1."),
+    ("modified_bessel_i0", special.i0, special.i1, lambda x: (special.i0(x) + iv(2, x)) / 2, -8.0, 8.0, f"{_I} 0."),
+    ("modified_bessel_i1", special.i1, i1_slope, i1_curvature, -8.0, 8.0, f"{_I} 1.", NEAR_ZERO),
+    ("modified_bessel_k0", k0, lambda x: -k1(x), lambda x: k0(x) + k1(x) / x, 0.0625, 6.0, f"{_K} 0."),
+    ("modified_bessel_k1", k1, lambda x: -k0(x) - k1(x) / x, lambda x: k1(x) + special.kn(2, x) / x, 0.0625, 6.0,
+     f"{_K} 1."),
+    ("scaled_modified_bessel_k0", k0e, lambda x: k0e(x) - k1e(x), lambda x: 2.0 * (k0e(x) - k1e(x)) + k1e(x) / x,
+     0.0625, 16.0, f"exp(x) times: {_K} 0."),
+    ("scaled_modified_bessel_k1", k1e, lambda x: k1e(x) - k0e(x) - k1e(x) / x,
+     lambda x: 2.0 * (k1e(x) - k0e(x)) - (2.0 * k1e(x) - k0e(x)) / x + 2.0 * k1e(x) / x**2, 0.0625, 16.0,
+     f"exp(x) times: {_K} 1."),
+    ("spherical_bessel_j0", lambda x: spherical(0, x), lambda x: -spherical(1, x),
+     lambda x: (2.0 * spherical(2, x) - spherical(0, x)) / 3.0, -12.0, 12.0,
      "The spherical Bessel function of the first kind of order 0, sin(x) / x."),
-    ("special.airy_ai", airy, lambda x: special.airy(x)[1], -10.0, 4.0, "The Airy function Ai."),
+    ("airy_ai", lambda x: airy(x)[0], lambda x: airy(x)[1], lambda x: x * airy(x)[0], -10.0, 4.0,
+     "The Airy function Ai."),
 ):  # fmt: skip
-    value_alone(*_row)
+    bessel(*_row)
