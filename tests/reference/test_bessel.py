@@ -63,11 +63,11 @@ VALUES = {
 @pytest.mark.parametrize("name", VALUES)
 def test_values_and_two_derivatives(name):
     exact, low, high = VALUES[name]
-    points = np.linspace(low, high, 8)
+    points = np.linspace(low + 0.1, high, 4 if "_k" in name else 8)  # mpmath is slow for K; 0 comes below
     out, vjp = lookup(name)(points)
-    (first,) = vjp(np.ones(8))
+    (first,) = vjp(np.ones_like(points))
     with stepping():
-        second = lookup(name)(points + 1e-30j)[1](np.ones(8))[0].imag / 1e-30
+        second = lookup(name)(points + 1e-30j)[1](np.ones_like(points))[0].imag / 1e-30
     with mpmath.workdps(30):
         for x, *got in zip(points, out, first, second):
             want = list(mpmath.diffs(exact, mpmath.mpf(x), 3))
