@@ -129,27 +129,48 @@ def main() -> None:
 def classify(path: str, function: Callable[..., Any]) -> str:
     """One of KINDS. Where calls disagree the first of KINDS counts."""
     seen = "unknown"
-    for args, kwargs in itertools.islice(_calls(path, function), 400):
-        try:
-            out = function(*args, **kwargs)
-        except Exception:  # an illegal call says nothing
-            continue
-        kind = _kind(out)
-        if KINDS.index(kind) < KINDS.index(seen):
-            seen = kind
-        if seen == "differentiable":
-            break
+    for given, kwargs in itertools.islice(_calls(path, function), 400):
+        for args in _parts(given):
+            try:
+                out = function(*args, **kwargs)
+            except Exception:  # an illegal call says nothing
+                break
+            kind = _kind(out)
+            if KINDS.index(kind) < KINDS.index(seen):
+                seen = kind
+            if seen == "differentiable":
+                return seen
     return seen
+
+
+def _parts(args: list[Any]) -> Iterator[list[Any]]:
+    """The arguments as they are, then with one of the tensors alone differentiable: there may be a formula for that."""
+    import torch
+
+    yield args
+    several = [i for i, a in enumerate(args) if isinstance(a, torch.Tensor) and a.requires_grad]
+    for kept in several if len(several) > 1 else []:
+        yield [a.detach() if i in several and i != kept else a for i, a in enumerate(args)]
 
 
 def _kind(out: Any) -> str:
     import torch
 
     tensors = [t for t in _flat(out) if isinstance(t, torch.Tensor)]
-    # where torch has no formula it leaves a node that says so
-    if any(t.grad_fn is not None and t.grad_fn.name() != "NotImplemented" for t in tensors):
+    if any(_has_formula(t) for t in tensors if t.grad_fn is not None):
         return "differentiable"
     return "value" if tensors else "other"
+
+
+def _has_formula(out: Any) -> bool:
+    """Whether a backward pass from this result goes through: where torch has no formula, its node says so then."""
+    import torch
+
+    try:
+        torch.autograd.backward(out, torch.ones_like(out), retain_graph=True)
+    except (NotImplementedError, RuntimeError) as error:
+        return "not implemented" not in str(error)
+    return True
 
 
 def _flat(out: Any) -> Iterator[Any]:
