@@ -65,7 +65,7 @@ class Draws:
 
     def sample(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Independent numbers, and how far rounding to the dtype may have moved each."""
-        y = self.setting.sample(array(self.draw(n, seed)).astype(np.float64))
+        y = self.setting.numbers(array(self.draw(n, seed)).astype(np.float64))
         return y, self.dtype.eps * (np.abs(y) + self.dtype.smallest)
 
 
@@ -76,7 +76,7 @@ Found = Wrong | str | None
 def distribution(d: Draws, n: int, seed: int) -> Found:
     """Every number is in the support, and their distribution function is the documented one."""
     law = d.setting.law
-    if d.setting.whole is not None and not d.setting.whole(array(d.draw(n, seed))):
+    if d.setting.whole is not None and not d.setting.whole(array(d.draw(n, seed)), d.dtype.eps):
         return "the numbers do not fit together"
     if law is None:
         return "" if d.setting.whole is not None else None
@@ -101,7 +101,7 @@ def independence(d: Draws, n: int, seed: int) -> Found:
     y, _ = d.sample(n, seed)
     args, kwargs = d.arguments(n)
     out = first(d.function(*args, **kwargs))  # goes on from where the sample ended
-    second = d.setting.sample(array(out).astype(np.float64))
+    second = d.setting.numbers(array(out).astype(np.float64))
     wrong = laws.off_independence(np.stack([y, second], axis=1).ravel())
     return laws.off_independence(y) or (f"a call and the next: {wrong.text}" if wrong else "")
 
@@ -226,9 +226,6 @@ class LawSession:
         return Result(outcome, 1, detail=message[:400], failure=told)
 
     def _script(self, cell: Cell, draws: Draws, wrong: Wrong) -> str:
-        sample = "y.ravel()" if draws.setting.sample is np.ravel else "y.reshape(-1, y.shape[-1])[:, 0]"
-        if draws.setting.sample is laws.of_channels:
-            sample = "y.reshape(y.shape[1], -1)[:, 0]"
         return "\n".join(
             [
                 f"# {cell.id}",
@@ -236,7 +233,7 @@ class LawSession:
                 f"torch.manual_seed({self.seed})",
                 f"y = {draws.call(self.n)}",
                 "y = (y[0] if isinstance(y, tuple) else y).double().cpu().numpy()",
-                f"y = {sample}",
+                f"y = {draws.setting.sample}",
                 f"got = {wrong.expression}",
                 f"print('got', got, 'want', {wrong.want!r}, 'by chance', {wrong.limit!r})",
                 f"sys.exit(1 if abs(got - {wrong.want!r}) > {wrong.limit!r} else 0)",

@@ -107,10 +107,22 @@ def cauchy(median: float, scale: float) -> Law:
     )
 
 
-def gumbel_share(logits: tuple[float, ...]) -> tuple[float, ...]:
+def softmax(logits: tuple[float, ...]) -> tuple[float, ...]:
     """How often each of several logits is the largest after Gumbel noise: their softmax."""
     e = np.exp(np.asarray(logits) - max(logits))
     return tuple(e / e.sum())
+
+
+def binary_concrete(logit: float, tau: float) -> Law:
+    """The first of two Gumbel-softmax numbers whose logits differ by `logit`: sigmoid((logit + noise) / tau).
+
+    The noise, a difference of two Gumbel numbers, is logistic (Maddison et al., arXiv:1611.00712).
+    """
+    nodes, weights = np.polynomial.legendre.leggauss(400)
+    y = special.expit((special.logit((nodes + 1) / 2) + logit) / tau)
+    mean = float((weights * y).sum() / 2)
+    variance, fourth = (float((weights * (y - mean) ** k).sum() / 2) for k in (2, 4))
+    return Law(lambda t: special.expit(tau * special.logit(np.clip(t, 0, 1)) - logit), mean, variance, fourth, 0.0, 1.0)
 
 
 def geometric(p: float) -> Law:
@@ -152,9 +164,9 @@ class Setting:
     kwargs    keyword arguments
     factory   the function makes its tensor: dtype and device are given as keywords
     gradient  (x, y, g) -> the gradient of the first argument, that the draw y of f(x) leaves no choice in
-    whole     y -> whether the numbers together are right (a permutation, one hot in each row)
+    whole     (y, eps of its dtype) -> whether the numbers together are right (a permutation, one hot in each row)
     integers  the numbers come as integers, whatever the dtype
-    sample    y -> the independent numbers in it
+    sample    the independent numbers in y, as Python
     """
 
     args: Callable[[int], tuple[Any, ...]]
@@ -162,9 +174,13 @@ class Setting:
     kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     factory: bool = False
     gradient: Callable[[Array, Array, Array], Array] | None = None
-    whole: Callable[[Array], bool] | None = None
+    whole: Callable[[Array, float], bool] | None = None
     integers: bool = False
-    sample: Callable[[Array], Array] = np.ravel
+    sample: str = "y.ravel()"
+
+    def numbers(self, y: Array) -> Array:
+        """The independent numbers in y."""
+        return np.asarray(eval(self.sample, {"y": y}))
 
 
 def masked(x: Array, y: Array, g: Array) -> Array:
@@ -182,11 +198,10 @@ def dropping(p: float, **kwargs: Any) -> Setting:
     return Setting(lambda n: (np.ones(n), p), coin(1 - p, 1 / (1 - p)), kwargs, gradient=masked)
 
 
-def of_channels(y: Array) -> Array:
-    return y.reshape(y.shape[1], -1)[:, 0]
+OF_CHANNELS = "y.reshape(y.shape[1], -1)[:, 0]"
 
 
-def _same_in_each_channel(y: Array) -> bool:
+def _same_in_each_channel(y: Array, eps: float) -> bool:
     flat = y.reshape(y.shape[1], -1)
     return bool((flat == flat[:, :1]).all())
 
@@ -195,7 +210,7 @@ def channels(dims: int, p: float, **kwargs: Any) -> Setting:
     """Dropout of whole channels, each of two elements in every dimension: told by their first elements."""
     return Setting(
         lambda n: (np.ones((1, n, *(2,) * dims)), p), coin(1 - p, 1 / (1 - p)), kwargs, gradient=masked,
-        whole=_same_in_each_channel, sample=of_channels,
+        whole=_same_in_each_channel, sample=OF_CHANNELS,
     )  # fmt: skip
 
 
@@ -218,7 +233,7 @@ def alpha_dropping(p: float, dims: int = 0, **kwargs: Any) -> Setting:
         lambda n: (np.ones((1, n, *(2,) * dims)) if dims else np.ones(n), p),
         among((dropped, a + b), (p, 1 - p)), kwargs,
         gradient=lambda x, y, g: np.where(np.abs(y - dropped) < 1e-2, 0.0, a) * g,
-        whole=_same_in_each_channel if dims else None, sample=of_channels if dims else np.ravel,
+        whole=_same_in_each_channel if dims else None, sample=OF_CHANNELS if dims else Setting.sample,
     )  # fmt: skip  # fmt: skip
 
 
@@ -227,7 +242,11 @@ def leaking(lower: float, upper: float, **kwargs: Any) -> Setting:
     return Setting(lambda n: (-np.ones(n), lower, upper), uniform(-upper, -lower), kwargs, gradient=masked)
 
 
-def _one_hot(y: Array) -> bool:
+def _permutation(y: Array, eps: float) -> bool:
+    return np.array_equal(np.sort(y), np.arange(y.size))
+
+
+def _one_hot(y: Array, eps: float) -> bool:
     return bool(((y == 0) | (y == 1)).all() and (y.sum(axis=-1) == 1).all())
 
 
@@ -247,7 +266,7 @@ LAWS: dict[str, tuple[Setting, ...]] = {
         Setting(lambda n: (-3, 2, (n,)), integers(-3, 2), factory=True),
     ),
     "randperm": (
-        Setting(lambda n: (n,), None, whole=lambda y: np.array_equal(np.sort(y), np.arange(y.size)), integers=True),
+        Setting(lambda n: (n,), None, whole=_permutation, integers=True),
     ),
     "rand_like": (Setting(lambda n: (np.zeros(n),), uniform(0, 1)),),
     "randn_like": (Setting(lambda n: (np.zeros(n),), normal(0, 1)),),
@@ -272,7 +291,7 @@ LAWS: dict[str, tuple[Setting, ...]] = {
         Setting(lambda n: (np.tile([1.0, 0.0, 2.0, 5.0], (n, 1)), 1), among((0, 2, 3), _EIGHTHS), integers=True),
         Setting(
             lambda n: (np.tile([1.0, 2.0, 5.0], (n, 1)), 3), among((0, 1, 2), _EIGHTHS), integers=True,
-            whole=lambda y: bool((np.sort(y, axis=1) == np.arange(3)).all()), sample=lambda y: y[:, 0],
+            whole=lambda y, eps: bool((np.sort(y, axis=1) == np.arange(3)).all()), sample="y[:, 0]",
         ),
     ),
     "Tensor.uniform_": filling(uniform(-1.0, 2.0), -1.0, 2.0),
@@ -292,10 +311,14 @@ LAWS: dict[str, tuple[Setting, ...]] = {
     "nn.functional.rrelu": (leaking(0.125, 0.5, **_TRAINING),),
     "nn.functional.gumbel_softmax": (
         Setting(
-            lambda n: (np.tile(_LOGITS, (n, 1)),), None, {"tau": 0.5}, gradient=_softmax_gradient(0.5),
-            whole=lambda y: bool(np.allclose(y.sum(axis=-1), 1, atol=1e-2)),
+            lambda n: (np.tile([0.5, -0.25], (n, 1)),), binary_concrete(0.75, 0.75), {"tau": 0.75},
+            gradient=_softmax_gradient(0.75), sample="y[:, 0]",
+            whole=lambda y, eps: bool((np.abs(y.sum(axis=-1) - 1) <= 8 * eps).all()),
         ),
-        Setting(lambda n: (np.tile(_LOGITS, (n, 1)),), None, {"hard": True}, whole=_one_hot),
+        Setting(
+            lambda n: (np.tile(_LOGITS, (n, 1)),), among((0, 1, 2), softmax(_LOGITS)), {"hard": True, "tau": 3.0},
+            sample="y.argmax(axis=-1)", whole=_one_hot,
+        ),
     ),
     "dropout": (Setting(lambda n: (np.ones(n), 0.25, True), coin(0.75, 4 / 3), gradient=masked),),
     "native_dropout": (Setting(lambda n: (np.ones(n), 0.25, True), coin(0.75, 4 / 3), gradient=masked),),

@@ -80,3 +80,14 @@ def generator_ignored():
     @replace("poisson")
     def poisson(original, input, generator=None):
         return original(input)
+
+
+@fault("laws.nn.functional.gumbel_softmax", "distribution", green=("seed",))
+def noise_of_another_law():
+    """The noise is normal, not Gumbel."""
+
+    @replace("nn.functional.gumbel_softmax")
+    def gumbel_softmax(original, logits, tau=1, hard=False, eps=1e-10, dim=-1):
+        soft = torch.softmax((logits + torch.randn_like(logits)) / tau, dim)
+        chosen = torch.nn.functional.one_hot(soft.argmax(dim), soft.shape[dim]).to(soft.dtype)
+        return chosen - soft.detach() + soft if hard else soft

@@ -54,6 +54,15 @@ def test_samples_of_the_law_pass_and_samples_of_a_near_one_do_not(name):
     assert laws.off_independence(np.where(np.arange(y.size) % 8, y, np.roll(y, 1))) is not None
 
 
+def test_two_gumbel_softmax_numbers_have_the_law_of_their_definition():
+    law, rng = laws.binary_concrete(0.75, 0.75), np.random.default_rng(5)
+    for tau, right in ((0.75, True), (0.7, False)):
+        z = (np.array([0.5, -0.25]) + rng.gumbel(size=(50_000, 2))) / tau
+        y = 1 / (1 + np.exp(z[:, 1] - z[:, 0]))
+        assert (laws.off_distribution(y, law, np.zeros_like(y)) is None) == right
+        assert (laws.off_moments(y, law, np.zeros_like(y)) is None) == right
+
+
 def test_what_is_wrong_is_told_as_an_expression_that_shows_it():
     y = np.random.default_rng(0).uniform(0.0, 0.9, 20_000)
     wrong = laws.off_distribution(y, laws.uniform(0.0, 1.0), NONE)
