@@ -234,7 +234,7 @@ def alpha_dropping(p: float, dims: int = 0, **kwargs: Any) -> Setting:
         among((dropped, a + b), (p, 1 - p)), kwargs,
         gradient=lambda x, y, g: np.where(np.abs(y - dropped) < 1e-2, 0.0, a) * g,
         whole=_same_in_each_channel if dims else None, sample=OF_CHANNELS if dims else Setting.sample,
-    )  # fmt: skip  # fmt: skip
+    )  # fmt: skip
 
 
 def leaking(lower: float, upper: float, **kwargs: Any) -> Setting:
