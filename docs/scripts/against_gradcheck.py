@@ -1,9 +1,11 @@
 """Time per example beside torch.autograd.gradcheck: same ops, same inputs, one process, one thread.
 
 Ours is value, vjp and jvp of one example, the reference and the derived tolerance included; gradcheck is
-its fast and its slow mode (reverse mode alone) on the same inputs in float64.
+its fast and its slow mode on the same inputs in float64: reverse mode alone, as is its default, or with
+``--forward`` forward mode too, which ours always has. ``--regime edges`` takes sizes around the widths of
+vectors (up to some hundred elements), where the slow mode's work grows with the number of elements.
 
-    python docs/scripts/against_gradcheck.py [--examples 6] [OP ...]
+    python docs/scripts/against_gradcheck.py [--examples 6] [--forward] [--regime typical] [OP ...]
 """
 
 from __future__ import annotations
@@ -50,25 +52,28 @@ def ours(rule: Rule, call: Call) -> None:
         REGISTRY[name].run(Trial(rule, Target("cpu"), "float64", call, lambda c, d: oracle, Tally(check=name), Clock()))
 
 
-def times(rule: Rule, seed: int) -> tuple[float, float, float]:
-    """Seconds for one example: ours, gradcheck fast, gradcheck slow."""
-    call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}")))
+def times(rule: Rule, seed: int, regime: str, forward: bool) -> tuple[float, float, float, float]:
+    """Seconds for one example: ours, gradcheck fast, gradcheck slow; and the number of elements of its inputs."""
+    call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}", regime)))
     oracle = Oracle(call, "float64")
     if not oracle.xs or not oracle.ys:
-        return math.nan, math.nan, math.nan
+        return math.nan, math.nan, math.nan, math.nan
     bound = Bound(plain(rule), oracle, torch.device("cpu"))
     xs = [x.clone().requires_grad_() for x in bound.xs]
 
     def check(fast: bool) -> object:
-        return torch.autograd.gradcheck(bound, xs, fast_mode=fast, raise_exception=False)
+        return torch.autograd.gradcheck(bound, xs, fast_mode=fast, raise_exception=False, check_forward_ad=forward)
 
-    return seconds(lambda: ours(rule, call)), seconds(lambda: check(True)), seconds(lambda: check(False), 1)
+    elements = sum(oracle.arrays[i].size for i in oracle.xs)
+    return seconds(lambda: ours(rule, call)), seconds(lambda: check(True)), seconds(lambda: check(False), 1), elements
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("ops", nargs="*")
     parser.add_argument("--examples", type=int, default=6)
+    parser.add_argument("--forward", action="store_true")
+    parser.add_argument("--regime", choices=("typical", "edges"), default="typical")
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -77,13 +82,13 @@ def main() -> None:
     for rule in rules().values():
         if chosen.ops and rule.name not in chosen.ops:
             continue
-        rows = np.array([times(rule, seed) for seed in range(chosen.examples)])
+        rows = np.array([times(rule, seed, chosen.regime, chosen.forward) for seed in range(chosen.examples)])
         rows = rows[np.isfinite(rows).all(axis=1)]
         if len(rows):
             table.append((rule.name, *rows.sum(axis=0) / len(rows)))
-    print(f"{'op':<45} {'ours ms':>9} {'fast ms':>9} {'slow ms':>9}")
-    for name, own, fast, slow in sorted(table, key=lambda row: row[1] / row[2]):
-        print(f"{name:<45} {own * 1e3:9.3f} {fast * 1e3:9.3f} {slow * 1e3:9.3f}")
+    print(f"{'op':<45} {'ours ms':>9} {'fast ms':>9} {'slow ms':>9} {'elements':>9}")
+    for name, own, fast, slow, size in sorted(table, key=lambda row: row[1] / row[2]):
+        print(f"{name:<45} {own * 1e3:9.3f} {fast * 1e3:9.3f} {slow * 1e3:9.3f} {size:9.0f}")
     own, fast, slow = (sum(row[i] for row in table) for i in (1, 2, 3))
     cheaper = sum(row[1] < row[2] for row in table)
     print(f"\n{len(table)} ops; ours costs less than the fast mode in {cheaper}")
