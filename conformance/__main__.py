@@ -1,5 +1,18 @@
+"""The entry of the command. Little is imported before Ctrl-C has an answer."""
+
 import sys
 
-from conformance.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run the command; returns its exit code."""
+    try:
+        from conformance import cli
+
+        return cli.main()
+    except KeyboardInterrupt:
+        print("torch-conformance: interrupted", file=sys.stderr)
+        return 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())

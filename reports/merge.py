@@ -7,7 +7,7 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from reports.records import NOT_RUN, SCHEMA, Cell, JournalError, Result, Run, Stale
@@ -179,10 +179,10 @@ def _footer(runs: Sequence[Run], cells: Sequence[Cell]) -> dict[str, Any]:
 
 
 def _stale(runs: Sequence[Run]) -> list[Stale]:
-    """An entry that is needed in one shard is not stale, although it matches nothing in the others."""
-    each: list[Mapping[str, Stale]] = [
-        {entry.pattern: entry for entry in run.footer.stale} for run in runs if run.footer is not None
-    ]
-    if len(each) < len(runs):
+    """The entries that a shard judged: it does so only where it ran every cell that an entry matches.
+
+    An entry whose cells are in several shards is judged in none of them.
+    """
+    if any(run.footer is None for run in runs):
         return []
-    return [entry for pattern, entry in each[0].items() if all(pattern in entries for entries in each)]
+    return list({entry.pattern: entry for run in runs if run.footer for entry in run.footer.stale}.values())

@@ -75,7 +75,7 @@ def test_an_interrupted_shard_leaves_the_merged_run_incomplete():
     assert verdict(run) == "incomplete" and run.footer.interrupted and not run.footer.complete
 
 
-def test_an_entry_is_stale_only_where_no_shard_needed_it():
+def test_an_entry_is_stale_that_a_shard_has_judged():
     def ended(i, *patterns):
         entries = [{"pattern": p, "reason": "r", "link": "", "why": "gone"} for p in patterns]
         mine = CELLS[i - 1 :: 2]
@@ -83,7 +83,8 @@ def test_an_entry_is_stale_only_where_no_shard_needed_it():
         return parse(s.encode([*lines, s.footer("stale", stale=entries)]))
 
     run = merged(ended(1, "a", "b"), ended(2, "b"))
-    assert [entry.pattern for entry in run.footer.stale] == ["b"] and verdict(run) == "stale"
+    assert [entry.pattern for entry in run.footer.stale] == ["a", "b"] and verdict(run) == "stale"
+    assert verdict(merged(ended(1), ended(2))) != "stale"
 
 
 def test_shards_of_a_selection_need_no_more_than_it():
