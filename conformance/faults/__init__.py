@@ -11,6 +11,7 @@ from conformance.faults import kernels as kernels
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
 from conformance.faults import randomness as randomness
+from conformance.faults import saving as saving
 from conformance.faults import schedules as schedules
 from conformance.faults import transforms as transforms
 from conformance.faults.fault import FAULTS, Fault
