@@ -3,6 +3,7 @@
 `FAULTS` holds them by name; `run_faults` is the command ``torch-conformance faults``.
 """
 
+from conformance.faults import autograd as autograd
 from conformance.faults import behaviours as behaviours
 from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives

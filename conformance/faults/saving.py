@@ -1,6 +1,7 @@
 """Faults in saving and loading."""
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
+# mypy: disable-error-code="method-assign, misc, valid-type, assignment, attr-defined"
 from __future__ import annotations
 
 import io
@@ -11,15 +12,15 @@ import torch
 from conformance.faults.fault import fault, replace
 
 
-def rebuilt(wrong):
+def rebuilt(wrong, name="_rebuild_tensor_v2"):
     """Put ``wrong(original, *arguments)`` in the place of the function by which pickles make a tensor again."""
-    original = torch._utils._rebuild_tensor_v2
+    original = getattr(torch._utils, name)
 
-    def _rebuild_tensor_v2(*args):
+    def again(*args):
         return wrong(original, *args)
 
-    _rebuild_tensor_v2.__module__, _rebuild_tensor_v2.__qualname__ = "torch._utils", "_rebuild_tensor_v2"
-    torch._utils._rebuild_tensor_v2 = _rebuild_tensor_v2
+    again.__module__, again.__name__, again.__qualname__ = "torch._utils", name, name
+    setattr(torch._utils, name, again)
     torch._weights_only_unpickler._get_allowed_globals.cache_clear()
 
 
@@ -80,7 +81,7 @@ def small_floats_lose_their_dtype():
         t = original(*args)
         return t.view(torch.uint8) if "float8" in str(t.dtype) else t
 
-    rebuilt(as_bytes)
+    rebuilt(as_bytes, "_rebuild_tensor_v3")
 
 
 @fault("serialization.save", "tensors_made_while_saving_are_not_mixed_up", models="pytorch/pytorch#24045")
