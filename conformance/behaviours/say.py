@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import torch
 
+from conformance.checks.check import Unsupported
+
 
 def same(got: Any, want: Any, what: str = "result") -> None:
     """Equal in type and value, exactly: numbers, text, tensors (dtype and shape too), lists and dicts of those."""
@@ -51,3 +53,9 @@ def raises(kind: type[Exception], call: Callable[[], Any], *words: str) -> None:
             assert word in str(error), f"{word!r} is not in the error: {error}"
         return
     raise AssertionError(f"returned {out!r} where {kind.__name__} was promised")
+
+
+def documented(thing: Any, words: str) -> None:
+    """Go on only where the documentation that comes with this torch already says so."""
+    if words not in " ".join((thing.__doc__ or "").split()):
+        raise Unsupported(f"this torch does not promise it: its documentation lacks {words!r}")

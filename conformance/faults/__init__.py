@@ -3,6 +3,7 @@
 `FAULTS` holds them by name; `run_faults` is the command ``torch-conformance faults``.
 """
 
+from conformance.faults import autograd as autograd
 from conformance.faults import behaviours as behaviours
 from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives
@@ -11,6 +12,7 @@ from conformance.faults import kernels as kernels
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
 from conformance.faults import randomness as randomness
+from conformance.faults import saving as saving
 from conformance.faults import schedules as schedules
 from conformance.faults import transforms as transforms
 from conformance.faults.fault import FAULTS, Fault
