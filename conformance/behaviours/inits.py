@@ -1,8 +1,5 @@
 """torch.nn.init beside the laws of its random functions: matrices that are given, gains, errors, what is left alone."""
 
-# mypy: disable-error-code="arg-type"
-# (wrong arguments are what some promises are about)
-
 from __future__ import annotations
 
 import functools
