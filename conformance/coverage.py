@@ -9,10 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import reference
+from conformance.behaviours import PROMISES
 from conformance.checks.numeric import in_place
-from conformance.inventory import CLASSES, NAMESPACES, Name
+from conformance.inventory import CLASSES, FACILITIES, NAMESPACES, Name
+from conformance.laws import LAWS
 from reference import lookup
-from reference.laws import LAWS
 from reference.nn import LAYERS
 from reference.optim import OPTIMIZERS
 from reference.schedules import SCHEDULES
@@ -70,10 +71,12 @@ def rows(names: Sequence[Name], omitted: Sequence[Omission]) -> list[Row]:
 
 
 def covered_by(path: str) -> str | None:
-    """The rule or law whose checks call this name, if there is one."""
+    """The rule, law or promise whose checks call this name, if there is one."""
     if path in LAYERS:
         return path
     outer, _, last = path.rpartition(".")
+    if outer in FACILITIES or outer == "nn":
+        return f"laws.{path}" if path in LAWS else _promised(path)
     if outer in CLASSES:
         return f"optim.{last}" if last in (OPTIMIZERS if outer == "optim" else SCHEDULES) else None
     law = path if path in LAWS else _FUNCTIONS.get(path)
@@ -88,20 +91,27 @@ def covered_by(path: str) -> str | None:
     return rule.name if rule else None
 
 
+def _promised(path: str) -> str | None:
+    """The first facility that answers for a path."""
+    return next((p.subject for p in PROMISES.values() if path == p.path or path in p.covers), None)
+
+
 def table(found: Sequence[Row]) -> Iterator[str]:
     """The figures by namespace, then every name that is not covered, with its reason."""
     yield f"{'namespace':<16} {'differentiable':>16} {'values only':>14}"
     for namespace in NAMESPACES:
         yield _line(namespace or "torch", [r for r in found if r.name.namespace == namespace])
     yield _line("all", found)
-    yield f"\n{'classes':<16} {'covered':>16}"
-    for namespace in sorted({r.name.namespace for r in found if r.kind == "class"}):
-        known = [r for r in found if r.kind == "class" and r.name.namespace == namespace]
-        yield f"{namespace:<16} {f'{sum(r.rule is not None for r in known)} / {len(known)}':>16}"
+    for title, kind in (("classes", "class"), ("facilities", "facility")):
+        yield f"\n{title:<26} {'covered':>16}"
+        for namespace in sorted({r.name.namespace for r in found if r.kind == kind}):
+            known = [r for r in found if r.kind == kind and r.name.namespace == namespace]
+            yield f"{namespace:<26} {f'{sum(r.rule is not None for r in known)} / {len(known)}':>16}"
     for title, kinds in (
         ("Differentiable, not covered", _DIFFERENTIABLE),
         ("Values only, not covered", ("value",)),
         ("Classes, not covered", ("class",)),
+        ("Facilities, not covered", ("facility",)),
     ):
         missing = [r for r in found if r.kind in kinds and not r.rule]
         if missing:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib
 import inspect
 import itertools
 import json
@@ -24,7 +25,12 @@ from typing import Any
 NAMESPACES = ("", "Tensor", "nn.functional", "linalg", "special", "fft")
 # Classes that are covered as such: optimizers, schedules, and the averages of weights.
 CLASSES = ("optim", "optim.lr_scheduler", "optim.swa_utils")
-KINDS = ("differentiable", "value", "other", "unknown", "class")
+# Modules whose public functions and classes are covered by laws and promises, not by rules.
+FACILITIES = (
+    "nn.init", "nn.utils", "nn.utils.parametrize", "nn.utils.parametrizations", "nn.utils.prune", "nn.utils.rnn",
+    "nn.utils.stateless",
+)  # fmt: skip
+KINDS = ("differentiable", "value", "other", "unknown", "class", "facility")
 SECONDS = 600.0
 
 
@@ -37,6 +43,7 @@ class Name:
     other           no call gives a tensor
     unknown         no call that was made up is legal
     class           a class of a layer, an optimizer or the like
+    facility        a function or class of one of FACILITIES
     """
 
     path: str
@@ -87,6 +94,20 @@ def classes() -> list[str]:
     return found
 
 
+def facilities() -> list[str]:
+    """The public functions and classes of FACILITIES: those that a module lists, else those that it defines."""
+    found = []
+    for path in FACILITIES:
+        module = importlib.import_module(f"torch.{path}")
+        listed = getattr(module, "__all__", None)
+        for name in sorted(listed or dir(module)):
+            value = getattr(module, name)
+            own = listed is not None or getattr(value, "__module__", "") == module.__name__
+            if name[0] != "_" and callable(value) and own:
+                found.append(f"{path}.{name}")
+    return found
+
+
 def ask() -> list[Name]:
     """What `main` prints, from a process that is begun again after a name that ends it."""
     found: dict[str, Name] = {}
@@ -120,6 +141,8 @@ def main() -> None:
     skip = set(json.load(sys.stdin))
     for path in classes():
         print(json.dumps({"path": path, "kind": "class"}))
+    for path in facilities():
+        print(json.dumps({"path": path, "kind": "facility"}))
     for path, function in public().items():
         if path not in skip:
             print(json.dumps({"begun": path}), flush=True)

@@ -81,6 +81,25 @@ def normal(mean: float, std: float) -> Law:
     return Law(lambda t: special.ndtr((t - mean) / std), mean, std**2, 3 * std**4, -math.inf, math.inf)
 
 
+def truncated(mean: float, std: float, low: float, high: float) -> Law:
+    """A normal number drawn again until it is between low and high.
+
+    Moments of the standardized number by integration by parts: with f the density of Gauss's law and Z the
+    probability of [a, b],  m_k = (k - 1) m_{k-2} + (a^(k-1) f(a) - b^(k-1) f(b)) / Z.
+    """
+    a, b = (low - mean) / std, (high - mean) / std
+    share = float(special.ndtr(b) - special.ndtr(a))
+    fa, fb = (math.exp(-t * t / 2) / math.sqrt(2 * math.pi) / share for t in (a, b))
+    m = [1.0, fa - fb]
+    for k in (2, 3, 4):
+        m.append((k - 1) * m[k - 2] + a ** (k - 1) * fa - b ** (k - 1) * fb)
+    variance, fourth = m[2] - m[1] ** 2, m[4] - 4 * m[1] * m[3] + 6 * m[1] ** 2 * m[2] - 3 * m[1] ** 4
+    return Law(
+        lambda t: np.clip((special.ndtr((t - mean) / std) - special.ndtr(a)) / share, 0, 1),
+        mean + std * m[1], std**2 * variance, std**4 * fourth, low, high,
+    )  # fmt: skip
+
+
 def log_normal(mean: float, std: float) -> Law:
     """exp of a normal number."""
 
@@ -160,7 +179,7 @@ class Setting:
     """One way to call a random function, with what it promises then.
 
     args      n -> the arguments for a sample of n numbers, tensors as arrays
-    law       of each number; None where only the gradient and the seed are tested
+    law       of each number, or n -> that law; None where only the gradient and the seed are tested
     kwargs    keyword arguments
     factory   the function makes its tensor: dtype and device are given as keywords
     gradient  (x, y, g) -> the gradient of the first argument, that the draw y of f(x) leaves no choice in
@@ -170,7 +189,7 @@ class Setting:
     """
 
     args: Callable[[int], tuple[Any, ...]]
-    law: Law | None
+    law: Law | Callable[[int], Law] | None
     kwargs: dict[str, Any] = dataclasses.field(default_factory=dict)
     factory: bool = False
     gradient: Callable[[Array, Array, Array], Array] | None = None
@@ -180,7 +199,11 @@ class Setting:
 
     def numbers(self, y: Array) -> Array:
         """The independent numbers in y."""
-        return np.asarray(eval(self.sample, {"y": y}))
+        return np.asarray(eval(self.sample, {"y": y, "np": np}), float)
+
+    def of(self, n: int) -> Law | None:
+        """The law of each of n numbers."""
+        return self.law if self.law is None or isinstance(self.law, Law) else self.law(n)
 
 
 def masked(x: Array, y: Array, g: Array) -> Array:

@@ -11,6 +11,7 @@ KNOWN = {
     "normal": (laws.normal(1.0, 2.0), stats.norm(1.0, 2.0)),
     "log_normal": (laws.log_normal(0.25, 0.5), stats.lognorm(0.5, scale=np.exp(0.25))),
     "exponential": (laws.exponential(2.0), stats.expon(scale=0.5)),
+    "truncated": (laws.truncated(-0.5, 2.0, -1.0, 3.0), stats.truncnorm(-0.25, 1.75, -0.5, 2.0)),
     "cauchy": (laws.cauchy(1.0, 2.0), stats.cauchy(1.0, 2.0)),
     "geometric": (laws.geometric(0.25), stats.geom(0.25)),
     "poisson": (laws.poisson(3.0), stats.poisson(3.0)),
