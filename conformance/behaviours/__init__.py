@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-from conformance.behaviours import autograd, inits, modes, saving, utils  # noqa: F401  (importing a file registers its promises)
+import importlib
+import pkgutil
+
 from conformance.behaviours.promise import PROMISES, Promise
 from conformance.behaviours.session import BehaviourSession, behaviour_cells
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")  # importing a file registers its promises
 
 __all__ = ["PROMISES", "BehaviourSession", "Promise", "behaviour_cells"]

@@ -29,6 +29,8 @@ class Promise:
     needs    torch paths besides `path` without which it cannot be asked
     given    further arguments of `run`
     covers   further torch paths that it answers for in `list --coverage`
+    searches it looks for a counterexample among random programs, beside the reference's model: what it raises has a
+             `script` of its own
     """
 
     family: str
@@ -40,6 +42,7 @@ class Promise:
     needs: tuple[str, ...] = ()
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     covers: tuple[str, ...] = ()
+    searches: bool = False
 
     @property
     def subject(self) -> str:

@@ -78,6 +78,6 @@ class BehaviourSession:
             f"torch.{cell.dtype}",
             *(f"{k}={v!r}" for k, v in given.items()),
         ]
-        # a promise that searches may have found a smaller script than its own text
-        text = getattr(error, "script", "") or standalone(promise.run, f"{promise.check}({', '.join(words)})")
+        call = f"{promise.check}({', '.join(words)})"
+        text = getattr(error, "script", "") if promise.searches else standalone(promise.run, call)
         return failed(error, Tally(check=cell.check), promise.text, headed(cell.id, error, text), shrunk=True)

@@ -10,6 +10,8 @@ from conformance.faults import derivatives as derivatives
 from conformance.faults import gradients as gradients
 from conformance.faults import inits as inits
 from conformance.faults import kernels as kernels
+from conformance.faults import mechanics as mechanics
+from conformance.faults import module_state as module_state
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
 from conformance.faults import packing as packing

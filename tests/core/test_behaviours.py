@@ -21,7 +21,9 @@ def test_a_promise_says_what_is_promised_and_where(promise):
     assert promise.link.startswith("https://docs.pytorch.org/docs/stable/") and ".html" in promise.link
 
 
-@pytest.mark.parametrize("promise", {p.run: p for p in ALL}.values(), ids=lambda p: f"{p.subject}::{p.check}")
+@pytest.mark.parametrize(
+    "promise", {p.run: p for p in ALL if not p.searches}.values(), ids=lambda p: f"{p.subject}::{p.check}"
+)
 def test_a_promise_is_a_script_of_torch_and_numpy_alone(promise):
     text = standalone(promise.run, "")
     assert "conformance" not in text and "reference" not in text.replace("torch.", "")
