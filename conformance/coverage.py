@@ -14,7 +14,7 @@ from conformance.inventory import CLASSES, NAMESPACES, Name
 from reference import lookup
 from reference.laws import LAWS
 from reference.nn import LAYERS
-from reference.optim import OPTIMIZERS
+from reference.optim import ALL as OPTIMIZERS
 from reference.schedules import SCHEDULES
 
 if sys.version_info >= (3, 11):

@@ -7,6 +7,7 @@ from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives
 from conformance.faults import gradients as gradients
 from conformance.faults import kernels as kernels
+from conformance.faults import lbfgs as lbfgs
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
 from conformance.faults import randomness as randomness
