@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from conformance import known, laws, layers, optimizers, schedules
+from conformance import known, laws, layers, optimizers, programs, schedules
 from conformance.checks import REGISTRY
 from conformance.cli import main
 from conformance.faults import FAULTS, floor
@@ -23,7 +23,14 @@ QUICK += ["bias_correction_one_step_late", "resumed_one_step_late"]
 # capturable optimizers; state that is shared after loading, and more evaluations than max_eval allows, are deviations
 # of every torch since 2.1.
 ELSEWHERE = {"fallback", "capturable", "state_shared", "evaluations"}
-ALL = set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS) | set(optimizers.CHECKS) | set(schedules.CHECKS)
+ALL = (
+    set(REGISTRY)
+    | set(laws.CHECKS)
+    | set(layers.CHECKS)
+    | set(optimizers.CHECKS)
+    | set(schedules.CHECKS)
+    | set(programs.CHECKS)
+)
 
 
 @pytest.fixture(autouse=True)

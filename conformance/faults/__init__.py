@@ -10,6 +10,7 @@ from conformance.faults import kernels as kernels
 from conformance.faults import lbfgs as lbfgs
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
+from conformance.faults import programs as programs
 from conformance.faults import randomness as randomness
 from conformance.faults import schedules as schedules
 from conformance.faults import transforms as transforms
