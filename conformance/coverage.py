@@ -15,7 +15,7 @@ from conformance.inventory import CLASSES, FACILITIES, NAMESPACES, Name
 from conformance.laws import LAWS
 from reference import lookup
 from reference.nn import LAYERS
-from reference.optim import OPTIMIZERS
+from reference.optim import ALL as OPTIMIZERS
 from reference.schedules import SCHEDULES
 
 if sys.version_info >= (3, 11):

@@ -13,7 +13,7 @@ from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
-from conformance.optimizers import OptimizerSession, optimizer_cells
+from conformance.optimizers import optimizer_cells, optimizer_session
 from conformance.programs import ProgramSession, program_cells
 from conformance.schedules import ScheduleSession, schedule_cells
 from conformance.session import OpSession, Options, Result, rule_cells
@@ -46,7 +46,7 @@ KINDS: dict[str, Kind] = {
     "op": Kind(op_cells, OpSession),
     "layer": Kind(layer_cells, LayerSession),
     "law": Kind(law_cells, LawSession),
-    "optimizer": Kind(optimizer_cells, OptimizerSession),
+    "optimizer": Kind(optimizer_cells, optimizer_session),
     "schedule": Kind(schedule_cells, ScheduleSession),
     "behaviour": Kind(behaviour_cells, BehaviourSession),
     "program": Kind(program_cells, ProgramSession),

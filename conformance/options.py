@@ -50,6 +50,8 @@ def add(option: Callable[..., Any]) -> None:
     )
     option("--budget", type=_seconds, default=60.0, metavar="MINUTES",
            help="level 4 goes on with fresh seeds for so long (default: 60; under pytest one round)")  # fmt: skip
+    option("--cifar10", type=Path, default=None, metavar="DIR",
+           help="the Python version of CIFAR-10: LeNet-5 is trained on it too")  # fmt: skip
     option("--cell-timeout", type=_seconds, default=60.0, metavar="SECONDS", help="most for one cell (default: 60)")
 
 
@@ -97,4 +99,5 @@ def request(options: Any) -> Request:
         level=options.level, select=tuple(options.select), known=known_files(options.known), shard=options.shard,
         resume=options.resume, seed=options.seed, workers=options.workers, timeout=options.cell_timeout,
         budget=60 * options.budget, command=tuple(sys.argv),
+        cifar10="" if options.cifar10 is None else str(options.cifar10.resolve()),
     )  # fmt: skip

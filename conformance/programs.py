@@ -17,65 +17,39 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import torch
 
-from conformance import trainings
 from conformance.bridge import array, tensor
 from conformance.cells import Cell
 from conformance.checks.check import Clock
 from conformance.compare import Mismatch, Tally, Worst, compare
 from conformance.dtypes import DTYPES, Dtype
+from conformance.images import NoImages
 from conformance.journal import failure, traced
 from conformance.script import source
 from conformance.session import Options, Result
+from conformance.spellings import PROGRAMS, SHORT, SPELLINGS, program_of
 from conformance.target import Target, holds, synchronize
 from conformance.tolerance import K, Quantity
 from reference.programs import data
-from reference.programs import trainings as reference
 from reference.programs.spread import Measured, Spread, measure
+from reference.programs.trainings import Program
 
-SHORT = 50
-STEPS = {1: SHORT, 2: 500, 3: 500, 4: 500}
 MEANINGFUL = 0.1  # a number whose spread is a larger part of it is not compared
-CHECKS, PROGRAM_DTYPES = ("losses", "parameters"), ("float64", "float32")
-
-
-@dataclasses.dataclass(frozen=True)
-class Spelling:
-    """A program in torch: its mathematics in the reference, and what its script prints, the training last."""
-
-    mathematics: str
-    sources: tuple[Any, ...]
-
-    @property
-    def train(self) -> Callable[..., tuple[list[float], list[torch.Tensor]]]:
-        return self.sources[-1]  # type: ignore[no-any-return]
-
-
-SPELLINGS = {
-    "programs.two_layer.tensors": Spelling("raw", (trainings.tensors,)),
-    "programs.two_layer.autograd": Spelling("raw", (trainings.autograd,)),
-    "programs.two_layer.function": Spelling("raw", (trainings.MyReLU, trainings.function)),
-    "programs.two_layer.sequential": Spelling("sgd", (trainings.start_from, trainings.sequential)),
-    "programs.two_layer.adam": Spelling("adam", (trainings.start_from, trainings.adam)),
-    "programs.two_layer.module": Spelling("sgd", (trainings.start_from, trainings.TwoLayerNet, trainings.module)),
-    "programs.two_layer.dynamic": Spelling(
-        "dynamic", (trainings.start_from, trainings.DynamicNet, data.choices, trainings.dynamic)
-    ),
-}
+CHECKS, PROGRAM_DTYPES = ("losses", "parameters", "accuracy"), ("float64", "float32")
 
 
 def program_cells(target: Target) -> Iterator[Cell]:
-    """Both checks of every program in both dtypes, at every level; only eagerly."""
+    """The checks of every program in both dtypes; only eagerly. Accuracy is of those that hold samples out."""
     if target.mode == "eager":
-        for subject in SPELLINGS:
-            for check in CHECKS:
+        for subject, spelling in SPELLINGS.items():
+            for check in CHECKS if PROGRAMS[spelling.mathematics].outputs else CHECKS[:2]:
                 for dtype in PROGRAM_DTYPES:
-                    yield Cell("program", subject, "programs", check, target.device, target.mode, dtype, 1)
+                    yield Cell("program", subject, "programs", check, target.device, target.mode, dtype, spelling.level)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +67,7 @@ class ProgramSession:
 
     def __init__(self, subject: str, target: Target, options: Options, clock: Clock):
         self.spelling, self.target, self.clock = SPELLINGS[subject], target, clock
-        self.seed, self.steps = options.seed % 2**32, STEPS[options.level]
+        self.seed, self.options = options.seed % 2**32, options
         self._trained: dict[tuple[str, int], _Trained] = {}
 
     def run(self, cell: Cell) -> Result:
@@ -101,16 +75,21 @@ class ProgramSession:
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
         started = time.perf_counter()
-        result = self._outcome(cell, self.steps)
-        if result.outcome == "not_exercised" and self.steps > SHORT:
-            result = self._outcome(cell, SHORT)
-            result.detail = f"after {SHORT} steps: {self.steps} leave no digit to compare"
+        try:
+            self.program = program_of(self.spelling, self.options)
+            steps = self.spelling.count(self.options.level)
+            result = self._outcome(cell, steps)
+            if result.outcome == "not_exercised" and steps > SHORT:
+                result = self._outcome(cell, SHORT)
+                result.detail = f"after {SHORT} steps: {steps} leave no digit to compare"
+        except (NoImages, ImportError) as missing:
+            result = Result("not_exercised", detail=_missing(missing))
         result.seconds, result.seed = time.perf_counter() - started, self.seed
         return result
 
     def _outcome(self, cell: Cell, steps: int) -> Result:
         since = time.perf_counter()
-        measured = measure(self.spelling.mathematics, self.seed, steps)
+        measured = measure(self.program, self.seed, steps)
         since = self.clock.add("reference", since)
         trained = self._train(cell.dtype, steps)
         since = self.clock.add("torch", since)
@@ -121,13 +100,13 @@ class ProgramSession:
     def _train(self, name: str, steps: int) -> _Trained:
         if (name, steps) not in self._trained:
             device = self.target.torch_device
-            start = reference.start(self.spelling.mathematics, self.seed)
-            x, y, *parameters = [tensor(a.astype(np.float64), DTYPES[name], device) for a in start]
+            start = [a.astype(np.float64) if a.dtype.kind == "f" else a for a in self.program.begin(self.seed)]
+            x, y, *parameters = [tensor(a, DTYPES[name], device) for a in start]
             dynamic = data.choices in self.spelling.sources
             plan = data.choices(self.seed)[:steps] if dynamic else steps
             try:
                 with torch.enable_grad():
-                    trained = _Trained(steps, *self.spelling.train(x, y, parameters, plan))
+                    trained = _Trained(steps, *self.spelling.train(x, y, parameters, plan, *self.spelling.arguments))
                 synchronize(device)
             except Exception as error:
                 trained = _Trained(steps, [], [], error)
@@ -141,8 +120,10 @@ class ProgramSession:
         try:
             if cell.check == "losses":
                 left_out = _compare_losses(trained, measured, spread, dtype, tally)
+            elif cell.check == "accuracy":
+                left_out = self._accuracy(trained, measured, spread, dtype, tally)
             else:
-                left_out = _compare_parameters(trained, measured, spread, dtype, tally)
+                left_out = _compare_parameters(trained, measured, spread, dtype, tally, self.program)
         except Mismatch as wrong:
             message = str(wrong)
             told = self._failure(cell, trained, message, wrong.worst)
@@ -150,6 +131,34 @@ class ProgramSession:
         outcome = "pass" if tally.comparisons else "not_exercised"
         device = str(trained.parameters[0].device)
         return Result(outcome, 1, tally.elements, device, tally.ratio, tally.ulp, detail=left_out)
+
+    def _accuracy(self, trained: _Trained, measured: Measured, spread: Spread, dtype: Dtype, tally: Tally) -> str:
+        """Say how many samples that were held out both sides name rightly, overall and by class.
+
+        Raises Mismatch where torch names a sample otherwise than the reference, whose two greatest outputs are
+        further apart than the errors that are allowed.
+        """
+        want, place = measured.training.parameters[-1], len(measured.training.parameters) - 1
+        got = array(trained.parameters[-1])
+        if got.shape != want.shape:
+            raise Mismatch(f"outputs {place}: shape {got.shape}, expected {want.shape}")
+        allowed = _quantity(want, dtype, spread.parameters[-1]).allowed(0, 0)
+        answers, right = (a.argmax(1) for a in (got, want))
+        rows = np.arange(len(want))
+        margin = want[rows, right] - want[rows, answers]
+        within = margin <= allowed[rows, right] + allowed[rows, answers]
+        if not within.all():
+            i = int(np.argmin(within))
+            k = max(right[i], answers[i], key=lambda n: abs(got[i, n] - want[i, n]) / allowed[i, n])
+            numbers = [_text(a[i, k]) for a in (got, want, np.abs(got - want), allowed)]
+            worst = Worst(f"outputs {place}", [i, int(k)], *numbers, int((~within).sum()), len(want))  # type: ignore
+            answer = f"sample {i} is of class {answers[i]} for torch, {right[i]} for the reference"
+            raise Mismatch(f"outputs {place}: {answer}", worst)
+        tally.comparisons += 1
+        tally.elements += len(want)
+        labels = self.program.begin(self.seed)[1]
+        labels = labels.reshape(len(labels), -1)[-(len(want) // max(1, labels[0].size)) :].reshape(-1)
+        return f"right: {_shares(answers == labels, labels)} (torch); {_shares(right == labels, labels)} (reference)"
 
     def _error(self, cell: Cell, trained: _Trained) -> Result:
         assert trained.error is not None
@@ -163,7 +172,7 @@ class ProgramSession:
 
     def _script(self, cell: Cell, trained: _Trained, message: str, worst: Worst | None) -> str:
         """The training with its data, and the one number that is wrong, of as few steps as show it."""
-        program, train = reference.PROGRAMS[self.spelling.mathematics], self.spelling.train
+        program, train = self.program, self.spelling.train
         losses = cell.check == "losses"
         steps: int | str = worst.index[0] + 1 if worst and losses else trained.steps
         if data.choices in self.spelling.sources:
@@ -171,9 +180,11 @@ class ProgramSession:
         given = ", ".join(repr(v) for v in (self.seed, *program.options))
         lines = [f"# {cell.id}", f"# {message.splitlines()[0][:200]}", "import sys, numpy as np, torch"]
         lines += [source(s) for s in (program.start, *self.spelling.sources)]
-        lines.append(f"start = [torch.from_numpy(a).to({self.target.device!r}, torch.{cell.dtype}, copy=True)")
+        dtypes = f"dtype=torch.{cell.dtype} if a.dtype.kind == 'f' else None"
+        lines.append(f"start = [torch.from_numpy(a).to(device={self.target.device!r}, {dtypes}, copy=True)")
         lines.append(f"         for a in {program.start.__name__}({given})]")
-        lines.append(f"losses, parameters = {train.__name__}(*start[:2], start[2:], {steps})")
+        more = "".join(f", {a!r}" for a in self.spelling.arguments)
+        lines.append(f"losses, parameters = {train.__name__}(*start[:2], start[2:], {steps}{more})")
         if worst is None:
             lines.append("print(len(losses), [(p.shape, p.dtype) for p in parameters])")
             lines.append(f"right = len(losses) == {trained.steps} and all(")
@@ -226,19 +237,40 @@ def _text(number: np.floating) -> str:
     return repr(float(number))
 
 
-def _compare_parameters(trained: _Trained, measured: Measured, spread: Spread, dtype: Dtype, tally: Tally) -> str:
+def _compare_parameters(
+    trained: _Trained, measured: Measured, spread: Spread, dtype: Dtype, tally: Tally, program: Program
+) -> str:
     """Raise Mismatch; else say which of the final parameters were not compared, or ""."""
     wants, left_out = measured.training.parameters, []
     if len(trained.parameters) != len(wants):
         raise Mismatch(f"{len(trained.parameters)} parameters, expected {len(wants)}")
     for i, (got, want, moves) in enumerate(zip(trained.parameters, wants, spread.parameters)):
         if str(got.dtype) != f"torch.{dtype.name}":
-            raise Mismatch(f"parameter {i}: dtype {got.dtype}, expected torch.{dtype.name}")
+            raise Mismatch(f"{_name(program, i, len(wants))}: dtype {got.dtype}, expected torch.{dtype.name}")
         if dtype.eps * np.sqrt(np.mean(moves * moves)) > MEANINGFUL * np.sqrt(np.mean(want * want)):
             left_out.append(str(i))
             continue
-        compare(f"parameter {i}", array(got), _quantity(want, dtype, moves), 0, tally)
+        compare(_name(program, i, len(wants)), array(got), _quantity(want, dtype, moves), 0, tally)
     return f"not compared: parameters {', '.join(left_out)}, moved by rounding by over a tenth" if left_out else ""
+
+
+def _name(program: Program, i: int, count: int) -> str:
+    """What the i-th of so many final tensors is."""
+    if program.outputs and i == count - 1:
+        return f"outputs {i}"
+    return f"{'buffer' if i >= count - program.buffers - program.outputs else 'parameter'} {i}"
+
+
+def _shares(hits: np.ndarray, labels: np.ndarray) -> str:
+    """How many are right of how many, overall and by class."""
+    classes = (f"{hits[labels == c].sum()}/{(labels == c).sum()}" for c in range(labels.max() + 1))
+    return f"{hits.sum()}/{hits.size}, by class {' '.join(classes)}"
+
+
+def _missing(error: Exception) -> str:
+    if isinstance(error, ImportError):
+        return f"needs scikit-learn, whose digits are the images: pip install 'torch-conformance[data]' ({error})"
+    return str(error)
 
 
 def _quantity(want: np.ndarray, dtype: Dtype, moves: np.ndarray) -> Quantity:

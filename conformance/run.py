@@ -49,6 +49,7 @@ class Request:
     timeout: float = 60.0
     budget: float = 3600.0  # seconds that level 4 takes at least
     command: tuple[str, ...] = ()
+    cifar10: str = ""  # the folder with the user's batches
     only: frozenset[str] | None = None  # units, where pytest has chosen
 
 
@@ -202,7 +203,7 @@ def plan_for(prepared: Prepared, journal: Journal) -> Plan:
     for cell_id, case, where in known.pinned(prepared.known, (c.id for c in prepared.cells)):
         subject, _, target, _ = cell_id.split("::")
         pinned.setdefault(f"{subject}::{target}", []).append((cell_id, case, where))
-    options = {"level": request.level, "seed": request.seed}
+    options = {"level": request.level, "seed": request.seed, "cifar10": request.cifar10}
     return Plan(
         request.out,
         journal,

@@ -43,6 +43,7 @@ class Options:
     shrink: bool = True
     # (cell id, case, where) of known deviations: the case is tried, cases like it are kept out
     pinned: tuple[tuple[str, str, str], ...] = ()
+    cifar10: str = ""  # the folder with the user's CIFAR-10 batches
 
 
 @dataclasses.dataclass

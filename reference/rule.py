@@ -87,7 +87,7 @@ def is_stepping() -> bool:
 
 def conj(x: Array) -> Array:
     """The complex conjugate of a complex array; a stepped real array is real, and stays as it is."""
-    return x if _step else np.conj(x)
+    return np.conj(x) if np.iscomplexobj(x) and not _step else x
 
 
 def absolute(x: Array) -> Array:

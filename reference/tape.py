@@ -49,10 +49,14 @@ class _Record:
 
 
 class Tape:
-    """A program that is being written down while it runs."""
+    """A program that is being written down while it runs.
 
-    def __init__(self) -> None:
+    rounding  what becomes of every result and of every gradient; nothing where it is not given
+    """
+
+    def __init__(self, rounding: Callable[[Array], Array] | None = None) -> None:
         self.variables: list[Node] = []
+        self._rounding = rounding
         self._records: list[_Record] = []
 
     def variable(self, value: Any) -> Node:
@@ -88,10 +92,13 @@ class Tape:
         values, vjp = call.run(call.arrays)
         inputs = [behind.get(id(a)) for a in call.arrays]
         tracked = any(n is not None and n.tracked for n in inputs)
-        outputs = [Node(v, tracked and is_inexact(v)) for v in values]
+        outputs = [Node(self._rounded(v), tracked and is_inexact(v)) for v in values]
         if tracked:
             self._records.append(_Record(inputs, outputs, vjp))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def _rounded(self, a: Array) -> Array:
+        return a if self._rounding is None or not is_inexact(a) else self._rounding(a)
 
     @property
     def reads_output(self) -> bool:
@@ -124,7 +131,7 @@ class Tape:
                 continue  # nothing that was asked for depends on this call
             for source, part in zip(record.inputs, record.vjp(gs) if slip is None else record.vjp(gs, slip)):
                 if source is not None and part is not None:
-                    _add(waiting, source, part)
+                    _add(waiting, source, self._rounded(part))
         before = into or {}
         return {v: _sum(before.get(v), waiting.get(v)) for v in self.variables}
 

@@ -8,22 +8,29 @@ from typing import Any
 import pytest
 import torch
 
-from conformance import known, laws, layers, schedules
+from conformance import known, laws, layers, optimizers, programs, schedules
 from conformance.checks import REGISTRY
 from conformance.cli import main
 from conformance.faults import FAULTS, floor
 from conformance.faults.runner import BYSTANDERS, RED, find, judge, run_subject
 from conformance.kinds import all_cells
-from conformance.optimizers import checks as optimizers
 from conformance.target import Target
 
 # One for each way to plant: a kernel, the backward's kernel, forward mode, a batching rule, a patched function.
 QUICK = ["storage_offset_ignored", "cotangent_overwritten", "tangent_of_constants", "batch_flipped", "stale_copy"]
 QUICK += ["bias_correction_one_step_late", "resumed_one_step_late"]
 # A fallback to the CPU shows only on another device: the test backend proves that check. The CPU has no
-# capturable optimizers, and state that is shared after loading is a deviation of every torch since 2.1.
-ELSEWHERE = {"fallback", "capturable", "state_shared"}
-ALL = set(REGISTRY) | set(laws.CHECKS) | set(layers.CHECKS) | set(optimizers.REGISTRY) | set(schedules.CHECKS)
+# capturable optimizers; state that is shared after loading, and more evaluations than max_eval allows, are deviations
+# of every torch since 2.1.
+ELSEWHERE = {"fallback", "capturable", "state_shared", "evaluations"}
+ALL = (
+    set(REGISTRY)
+    | set(laws.CHECKS)
+    | set(layers.CHECKS)
+    | set(optimizers.CHECKS)
+    | set(schedules.CHECKS)
+    | set(programs.CHECKS)
+)
 
 
 @pytest.fixture(autouse=True)

@@ -3,26 +3,13 @@
 `FAULTS` holds them by name; `run_faults` is the command ``torch-conformance faults``.
 """
 
-from conformance.faults import autograd as autograd
-from conformance.faults import behaviours as behaviours
-from conformance.faults import contracts as contracts
-from conformance.faults import derivatives as derivatives
-from conformance.faults import gradients as gradients
-from conformance.faults import inits as inits
-from conformance.faults import kernels as kernels
-from conformance.faults import mechanics as mechanics
-from conformance.faults import module_state as module_state
-from conformance.faults import modules as modules
-from conformance.faults import optimizers as optimizers
-from conformance.faults import packing as packing
-from conformance.faults import pruning as pruning
-from conformance.faults import randomness as randomness
-from conformance.faults import saving as saving
-from conformance.faults import schedules as schedules
-from conformance.faults import transforms as transforms
-from conformance.faults import utils as utils
-from conformance.faults import weights as weights
+import importlib
+import pkgutil
+
 from conformance.faults.fault import FAULTS, Fault
 from conformance.faults.runner import run_faults
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")  # importing a file registers its faults
 
 __all__ = ["FAULTS", "Fault", "run_faults"]

@@ -59,8 +59,8 @@ def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors:
 
     def moves(k: int) -> list[Any]:
         rng = np.random.default_rng((seed, k))
-        moved = numbers(run(optimizer, case, touch=lambda a: a * (1.0 + STEP * _signs(rng, a))))
-        near = Case(tuple(mapped(a, lambda x: _near(rng, x)) for a in case.args), case.kwargs)
+        moved = numbers(run(optimizer, case, touch=lambda a: a * (1.0 + STEP * signs(rng, a))))
+        near = Case(tuple(mapped(a, lambda x: near(rng, x)) for a in case.args), case.kwargs)
         wide, narrow = (numbers(run(optimizer, near, d, tensors=tensors)) for d in (np.float64, np.float32))
         return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
 
@@ -89,8 +89,8 @@ def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Ex
 
     def moves(k: int) -> list[Any]:
         rng = np.random.default_rng((seed, k))
-        moved = slopes([a * (1.0 + STEP * _signs(rng, a)) for a in arrays], np.complex128)
-        near = [_near(rng, a) for a in arrays]
+        moved = slopes([a * (1.0 + STEP * signs(rng, a)) for a in arrays], np.complex128)
+        near = [near(rng, a) for a in arrays]
         wide, narrow = slopes(near, np.complex128), slopes(near, np.complex64)
         return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
 
@@ -124,15 +124,15 @@ def _inner_noise(
 
 
 def _rounding(rng: np.random.Generator) -> Callable[[Array], Array]:
-    return lambda a: a * (1.0 + INNER * _signs(rng, a))
+    return lambda a: a * (1.0 + INNER * signs(rng, a))
 
 
-def _signs(rng: np.random.Generator, a: Array) -> Array:
+def signs(rng: np.random.Generator, a: Array) -> Array:
     return rng.integers(0, 2, a.shape) * 2.0 - 1.0
 
 
-def _near(rng: np.random.Generator, a: Array) -> Array:
+def near(rng: np.random.Generator, a: Array) -> Array:
     """A point nearby whose mantissas are full in single precision."""
     if a.dtype.kind == "c":
-        return np.asarray(_near(rng, a.real) + 1j * _near(rng, a.imag))
+        return np.asarray(near(rng, a.real) + 1j * near(rng, a.imag))
     return np.asarray(a * (1.0 + NEARBY * rng.uniform(-1.0, 1.0, a.shape))).astype(np.float32).astype(np.float64)

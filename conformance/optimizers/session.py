@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from conformance.optimizers.shrinking import smaller
 from conformance.optimizers.trial import Trial, torch_class
 from conformance.session import CASE_TEXT, Options, Result, failed, holds_for
 from conformance.target import Target, holds
-from reference.optim import OPTIMIZERS, Optimizer
+from reference.optim import ALL, OPTIMIZERS
 from reference.rule import Case
 
 EXAMPLES = {1: 2, 2: 4, 3: 20, 4: 40}
@@ -42,17 +42,21 @@ def optimizer_cells(target: Target) -> Iterator[Cell]:
 
 
 class OptimizerSession:
-    """One optimizer on one target. What the reference says of a run is kept: several checks need it."""
+    """One optimizer on one target."""
+
+    checks: Mapping[str, Check] = REGISTRY
+    smaller: Callable[[Case], Iterator[Case]] = staticmethod(smaller)
+    arguments: tuple[str, ...] = ("parameters", "gradients", "groups")
 
     def __init__(self, subject: str, target: Target, options: Options, clock: Clock):
-        self.optimizer: Optimizer = OPTIMIZERS[subject.removeprefix("optim.")]
+        self.optimizer = ALL[subject.removeprefix("optim.")]
         self.target, self.options, self.clock = target, options, clock
         self.seed = zlib.crc32(f"{options.seed}/{subject}".encode())
 
     def run(self, cell: Cell) -> Result:
         """The outcome of one cell."""
         started = time.perf_counter()
-        result = self._outcome(cell, REGISTRY[cell.check])
+        result = self._outcome(cell, self.checks[cell.check])
         result.seconds, result.seed = time.perf_counter() - started, self.options.seed
         self.clock.add("torch", started)
         return result
@@ -100,10 +104,10 @@ class OptimizerSession:
 
     def _kept_out(self, cell: Cell, case: Case) -> bool:
         names = {**self.optimizer.defaults, **case.kwargs}
-        names |= dict(zip(("parameters", "gradients", "groups"), case.args))
+        names |= dict(zip(self.arguments, case.args))
         return any(where and holds_for(where, names) for id, _, where in self.options.pinned if id == cell.id)
 
-    def _trial(self, cell: Cell, case: Case, tally: Tally) -> Trial:
+    def _trial(self, cell: Cell, case: Case, tally: Tally) -> Any:
         dtype = DTYPES[cell.dtype]
         return Trial(self.optimizer, bounds.rounded(case, dtype), dtype, self.target, tally, self._known(cell))
 
@@ -134,7 +138,7 @@ class OptimizerSession:
         found = True
         while found and time.monotonic() < deadline:
             found = False
-            for case in smaller(trial.case):
+            for case in self.smaller(trial.case):
                 if self._kept_out(cell, case) or time.monotonic() > deadline:
                     continue
                 next_trial = self._trial(cell, case, Tally(check=check.name))

@@ -129,7 +129,7 @@ class Trial:
         try:
             compare(what, array(value).astype(np.asarray(quantity.wants[place]).dtype), quantity, place, self.tally)
         except Mismatch as wrong:
-            self._end = _number_lines(wrong, item)
+            self._end = number_lines(wrong, item)
             raise
 
     def said(self, wrong: str, script: list[str] | None = None) -> None:
@@ -186,7 +186,8 @@ def _begun(names: set[str]) -> set[str]:
     return {name.split(" of ")[1] for name in names if " of " in name}
 
 
-def _number_lines(wrong: Mismatch, item: str) -> list[str]:
+def number_lines(wrong: Mismatch, item: str) -> list[str]:
+    """The end of a script: exit code 1 while the worst number of `item` is wrong."""
     worst = wrong.worst
     if worst is None:
         return [f"print({item}.shape)", "sys.exit(1)"]

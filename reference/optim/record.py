@@ -42,10 +42,11 @@ class Optimizer:
     plain    options under which a sparse gradient is allowed
     flat     no part of a parameter depends on another: derivatives are elementwise
     steps    how many steps a run has, at least and at most
+    runs     draws its runs, where they have a form of their own
     """
 
     name: str
-    update: Update
+    update: Callable[..., Any]
     options: Callable[[Draw], dict[str, Any]]
     illegal: tuple[dict[str, Any], ...]
     shapes: tuple[tuple[int, ...], ...]
@@ -54,6 +55,7 @@ class Optimizer:
     plain: tuple[str, ...]
     flat: bool
     steps: tuple[int, int]
+    runs: Callable[[Draw, str], Case] | None = None
 
     @property
     def defaults(self) -> dict[str, Any]:
@@ -65,6 +67,8 @@ class Optimizer:
         """A run. `kind` is what it must contain: groups, missing gradients, sparse ones; see drawing.run_case."""
         from reference.optim.drawing import run_case
 
+        if self.runs is not None:
+            return self.runs(draw, kind)
         return run_case(self, draw, kind)
 
 

@@ -36,6 +36,7 @@ from reference.rule import Array
 
 UNIT = 2.0**-24  # u of float32: half the distance from 1 to the next number
 DOUBT = 4.0  # within so many (root mean square) smooth errors of 0, the sign of a pre-activation is in doubt
+COARSE = 2.0**-8  # one unit of bfloat16
 FOLLOWING = 0.25  # the same for the error that a run has gathered from decisions that it turned
 
 
@@ -52,6 +53,10 @@ class Exact:
         """The result of an elementwise operation."""
         return x
 
+    def coarse(self, x: Array) -> Array:
+        """The result of an operation that is published in bfloat16."""
+        return x
+
     def dot(self, a: Array, b: Array) -> Array:
         """The matrix product a b. a: (m, k); b: (k, n)."""
         return np.asarray(a @ b)
@@ -63,6 +68,12 @@ class Exact:
     def rows(self, x: Array) -> Array:
         """The sum over the first dimension."""
         return np.asarray(x.sum(axis=0))
+
+    def doubt(self, h: Array) -> Array | None:
+        """What is added to a pre-activation so that decisions turn; None for nothing."""
+        if self.keep:
+            self.decided.append(h.astype(np.float32))
+        return None
 
     def positive(self, h: Array) -> Array:
         """Where a relu lets h through."""
@@ -126,6 +137,50 @@ class Noisy(Exact):
         size = math.prod(shape)
         start = int(self._rng.integers(0, self._pool.size - size))
         return self._pool[start : start + size].reshape(shape)
+
+
+class Shaken(Exact):
+    """Operations in any precision, every result moved by up to a relative error of a given size, at random.
+
+    The smaller the size, the fewer decisions turn: at 2^-36 none in any run that ends, so that what is seen is the
+    smooth part of the error. In float32 with size 0 what is seen is the roundings of an implementation, those inside
+    of a rule included. With `lean` every relu in doubt is opened (1) or closed (-1), as by `Noisy`.
+    """
+
+    def __init__(
+        self, seed: int, size: float, dtype: type[np.floating] = np.float64, decided: Sequence[Array] = (),
+        lean: int = 0, errors: Sequence[float] = (),
+    ):  # fmt: skip
+        super().__init__()
+        self.dtype, self.size = dtype, size
+        self.errors: list[float] = []
+        self._rng, self._lean = np.random.default_rng(seed), lean
+        self._wanted, self._doubts = iter(decided), iter(errors)
+        self._pool = self._rng.uniform(-1.0, 1.0, 1 << 18)
+
+    def __call__(self, x: Array) -> Array:
+        return self._moved(x, self.size) if self.size else np.asarray(x, self.dtype)
+
+    def coarse(self, x: Array) -> Array:
+        return self._moved(x, COARSE)
+
+    def doubt(self, h: Array) -> Array | None:
+        wanted = next(self._wanted, None)
+        if wanted is None:
+            return None
+        size = math.sqrt(float(np.mean((h - wanted) ** 2)))
+        if not self._lean:
+            self.errors.append(size)
+            return None
+        room = DOUBT * next(self._doubts) + FOLLOWING * size
+        return np.where(np.abs(h) < room, self._lean * room, 0.0)
+
+    def _moved(self, x: Array, size: float) -> Array:
+        # from random places of one long list, as in `Noisy`: fresh numbers would cost more than the arithmetic
+        start, count = int(self._rng.integers(0, self._pool.size // 2)), np.size(x)
+        drawn = self._pool[start : start + count]
+        drawn = drawn if drawn.size == count else np.resize(self._pool, count)
+        return np.asarray(x * (1.0 + size * drawn.reshape(np.shape(x))), self.dtype)
 
 
 EXACT = Exact()

@@ -20,11 +20,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from reference.programs.rounding import UNIT, Exact, Noisy
-from reference.programs.trainings import Training, run
+from reference.programs.rounding import UNIT, Exact, Noisy, Shaken
+from reference.programs.trainings import Program, Training
 from reference.rule import Array
 
-EPS = 2 * UNIT
+EPS, EPS64 = 2 * UNIT, 2.0**-52
+SMALL = 2.0**-36  # the size of errors that turn no decision
 AROUND = 10  # steps before and after
 
 
@@ -46,23 +47,57 @@ class Measured:
 
 
 @functools.lru_cache(maxsize=8)
-def measure(name: str, seed: int, steps: int) -> Measured:
-    """The training of this name with its moves. Kept: every dtype and every spelling in torch needs it."""
+def measure(program: Program, seed: int, steps: int) -> Measured:
+    """The training with its moves. Kept: every dtype and every spelling in torch needs it."""
+    if program.composed:
+        return _composed(program, seed, steps)
     exact = Exact(keep=True)
-    training = run(name, seed, steps, exact)
+    training = program.trained(seed, steps, exact)
     noisy = Noisy(0, exact.decided)
-    kept = run(name, seed, steps, noisy)
-    turned = [run(name, seed, steps, Noisy(i, exact.decided, lean, noisy.errors)) for i, lean in ((1, 1), (2, -1))]
-    smooth = _spread(training, [kept], lambda moves: float(np.sqrt(np.mean(moves * moves))))
-    return Measured(training, smooth, _spread(training, [kept, *turned], lambda moves: float(np.max(moves))))
+    kept = program.trained(seed, steps, noisy)
+    turned = [
+        program.trained(seed, steps, Noisy(i, exact.decided, lean, noisy.errors)) for i, lean in ((1, 1), (2, -1))
+    ]
+    smooth = _spread(training, [(kept, EPS)], _mean)
+    return Measured(training, smooth, _spread(training, [(r, EPS) for r in (kept, *turned)], _most))
 
 
-def _spread(training: Training, runs: Sequence[Training], pooled: Callable[[Array], float]) -> Spread:
-    losses = np.max([np.abs(r.losses - training.losses) for r in runs], axis=0) / training.losses
+def _composed(program: Program, seed: int, steps: int) -> Measured:
+    """The same for a network of rules, whose results are all moved by random errors (reference.programs.rounding).
+
+    What rounds inside of a rule shows in a run in float32, whose errors also say which relus are in doubt.
+    """
+    exact = Exact(keep=True)
+    training = program.trained(seed, steps, exact)
+    small = program.trained(seed, steps, Shaken(1, SMALL))
+    rounded = Shaken(2, 0.0, np.float32, exact.decided)
+    single = program.trained(seed, steps, rounded)
+    turned = [
+        program.trained(seed, steps, Shaken(i, EPS, np.float64, exact.decided, lean, rounded.errors))
+        for i, lean in ((3, 1), (4, -1))
+    ]
+    if program.coarse:  # numbers that are published in bfloat16 move as they do, whatever the dtype is, and turn relus
+        return Measured(training, _spread(training, [(r, EPS64) for r in (small, *turned)], _most),
+                        _spread(training, [(r, EPS) for r in (small, *turned)], _most))  # fmt: skip
+    smooth = _spread(training, [(small, SMALL), (single, EPS)], _mean)
+    return Measured(training, smooth, _spread(training, [(r, EPS) for r in (single, *turned)], _most))
+
+
+def _mean(moves: Array) -> float:
+    return float(np.sqrt(np.mean(moves * moves)))
+
+
+def _most(moves: Array) -> float:
+    return float(np.max(moves))
+
+
+def _spread(training: Training, runs: Sequence[tuple[Training, float]], pooled: Callable[[Array], float]) -> Spread:
+    """The largest moves of several runs, each in its own unit."""
+    losses = np.max([np.abs(r.losses - training.losses) / unit for r, unit in runs], axis=0) / training.losses
     padded = np.pad(losses, AROUND, mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1)
     parameters = []
     for i, p in enumerate(training.parameters):
-        moves = np.max([np.abs(r.parameters[i] - p) for r in runs], axis=0)
-        parameters.append(np.maximum(moves, pooled(moves)) / EPS)
-    return Spread(windows.max(axis=1) * training.losses / EPS, parameters)
+        moves = np.max([np.abs(r.parameters[i] - p) / unit for r, unit in runs], axis=0)
+        parameters.append(np.maximum(moves, pooled(moves)))
+    return Spread(windows.max(axis=1) * training.losses, parameters)

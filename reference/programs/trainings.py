@@ -61,12 +61,30 @@ def dynamic(start: Start, depths: Sequence[int], update: Update, fl: Exact = EXA
 class Program:
     """A training as the mathematics has it; several spellings in torch share one.
 
-    start  (seed, *options) -> x, y, parameters;  run  (start, seed, steps, fl) -> Training
+    start     (seed, *options) -> x, y, parameters, floating ones in float32
+    run       (start, seed, steps, fl) -> Training
+    composed  its network is made of rules (reference.programs.composed)
+    coarse    some of its numbers are published in bfloat16
+    buffers   so many buffers follow the parameters
+    outputs   the outputs for samples that were held out come last
     """
 
     start: Callable[..., Start]
     options: tuple[Any, ...]
     run: Callable[[Start, int, int, Exact], Training]
+    composed: bool = False
+    coarse: bool = False
+    buffers: int = 0
+    outputs: bool = False
+
+    def begin(self, seed: int) -> Start:
+        """x, y and the initial parameters."""
+        return self.start(seed, *self.options)
+
+    def trained(self, seed: int, steps: int, fl: Exact = EXACT) -> Training:
+        """The training from this seed, in the precision of `fl`."""
+        start = [a.astype(fl.dtype) if a.dtype.kind == "f" else a for a in self.begin(seed)]
+        return self.run(start, seed, steps, fl)
 
 
 def _linear(update: Update) -> Program:
@@ -86,14 +104,3 @@ PROGRAMS = {
     "adam": _linear(functools.partial(adam, lr=1e-4)),
     "dynamic": _dynamic(functools.partial(sgd, lr=1e-4, momentum=0.9)),
 }
-
-
-def start(name: str, seed: int) -> Start:
-    """x, y and the initial parameters of a program, in float32."""
-    program = PROGRAMS[name]
-    return program.start(seed, *program.options)
-
-
-def run(name: str, seed: int, steps: int, fl: Exact = EXACT) -> Training:
-    """The training of this name from this seed."""
-    return PROGRAMS[name].run([a.astype(fl.dtype) for a in start(name, seed)], seed, steps, fl)

@@ -79,13 +79,15 @@ def test_without_a_middle_layer_the_dynamic_network_is_the_linear_one() -> None:
 
 @pytest.mark.parametrize("name", trainings.PROGRAMS)
 def test_every_training_learns(name: str) -> None:
-    losses = trainings.run(name, 0, 50).losses
+    losses = trainings.PROGRAMS[name].trained(0, 50).losses
     assert losses.shape == (50,) and losses[-1] < losses[0] / 2
 
 
 @pytest.mark.parametrize("name", trainings.PROGRAMS)
 def test_a_shorter_training_is_the_beginning_of_a_longer_one(name: str) -> None:
-    np.testing.assert_array_equal(trainings.run(name, 1, 4).losses, trainings.run(name, 1, 7).losses[:4])
+    np.testing.assert_array_equal(
+        trainings.PROGRAMS[name].trained(1, 4).losses, trainings.PROGRAMS[name].trained(1, 7).losses[:4]
+    )
 
 
 def test_initial_weights_follow_the_law_of_linear_layers() -> None:
@@ -98,7 +100,7 @@ def test_initial_weights_follow_the_law_of_linear_layers() -> None:
 
 def test_every_number_to_start_from_is_one_of_float32() -> None:
     for name in trainings.PROGRAMS:
-        assert all(a.dtype == np.float32 for a in trainings.start(name, 0))
+        assert all(a.dtype == np.float32 for a in trainings.PROGRAMS[name].begin(0))
 
 
 def test_the_dynamic_network_uses_its_middle_layer_0_to_3_times() -> None:
@@ -177,11 +179,11 @@ def test_a_decision_in_doubt_is_open_once_and_closed_once() -> None:
 def test_a_training_in_plain_float32_stays_within_the_measured_spread(name: str) -> None:
     plain = Exact()
     plain.dtype = np.float32
-    measured, got = measure(name, 5, 50), trainings.run(name, 5, 50, plain)
+    measured, got = measure(trainings.PROGRAMS[name], 5, 50), trainings.PROGRAMS[name].trained(5, 50, plain)
     want = measured.training.losses
     assert np.all(np.abs(got.losses - want) <= 8 * EPS * (want + measured.turning.losses))
 
 
 def test_the_reference_itself_is_float64() -> None:
     assert EXACT.dtype is np.float64 and not EXACT.decided
-    assert all(p.dtype == np.float64 for p in trainings.run("raw", 0, 2).parameters)
+    assert all(p.dtype == np.float64 for p in trainings.PROGRAMS["raw"].trained(0, 2).parameters)
