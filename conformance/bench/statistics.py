@@ -50,7 +50,7 @@ class Verdict:
     reason: str
 
 
-def judge(first: Sequence[float], fresh: Callable[[], Sequence[float]]) -> Verdict:
+def judge(first: Sequence[float] | np.ndarray, fresh: Callable[[], Sequence[float] | np.ndarray]) -> Verdict:
     """The verdict on log-ratios log(HEAD / BASE), one for each pair of processes.
 
     `fresh` measures as many pairs again; it is called only where the first pairs raise an alarm. Raises ValueError
@@ -60,7 +60,7 @@ def judge(first: Sequence[float], fresh: Callable[[], Sequence[float]]) -> Verdi
     p, direction = test(x), 1.0 if center(x) > 0 else -1.0
     if equivalent(x):
         return _verdict(SAME, x, p, None, f"equal within {EQUAL:.0%}")
-    if p > LEVEL:
+    if not alarmed(x):
         return _verdict(UNDECIDED, x, p, None, "neither a difference nor equality is shown")
     again = _checked(fresh())
     confirmed = test(direction * again, "greater")
@@ -71,7 +71,13 @@ def judge(first: Sequence[float], fresh: Callable[[], Sequence[float]]) -> Verdi
     return _verdict(name, both, p, confirmed, "a difference that fresh pairs confirmed")
 
 
-def _checked(ratios: Sequence[float]) -> np.ndarray:
+def alarmed(ratios: Sequence[float] | np.ndarray) -> bool:
+    """Whether these pairs show a difference that fresh ones must confirm."""
+    x = _checked(ratios)
+    return test(x) <= LEVEL and not equivalent(x)
+
+
+def _checked(ratios: Sequence[float] | np.ndarray) -> np.ndarray:
     x = np.asarray(ratios, float)
     if x.size < FEWEST or not np.isfinite(x).all():
         raise ValueError(f"{x.size} pairs: at least {FEWEST} finite log-ratios are needed for a test at {LEVEL:.0%}")

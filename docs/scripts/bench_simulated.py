@@ -3,8 +3,8 @@
     python docs/scripts/bench_simulated.py [--suites 400] [--seed 0]
 
 For each machine: how often a slowdown of 5% is found, and how often a suite of 50 unchanged benchmarks raises an
-alarm. Each rule sees the same samples: 40 pairs of processes of 20 samples (pytest-benchmark and TorchBench use the first
-process of each side, asv the first two), and 40 more where our gate asks for a confirmation.
+alarm. Each rule sees the same samples: 40 pairs of processes of 20 samples each, and 40 more where our gate asks for a
+confirmation. pytest-benchmark and TorchBench use the first process of each side, asv the first two.
 """
 
 from __future__ import annotations
