@@ -1,4 +1,4 @@
-"""The command: ``torch-conformance run | report | compare | repro | list | merge | verify | doctor | faults``.
+"""The command: ``torch-conformance run | report | compare | repro | list | merge | verify | doctor | faults | bench``.
 
 Exit codes: 0 conforms, 1 deviates, 2 wrong usage, 3 the run could not be completed or did no work, 4 a
 known deviation has gone.
@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from conformance import confirm, options, probe
+from conformance.bench import command as command_of_bench
 from conformance.known import KnownFileError
 from conformance.run import IncompleteError, UsageError, execute, finished, prepare, shown_json
 from reports.html import write_report
@@ -91,6 +92,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--only", action="append", default=[], metavar="NAME")
     made.add_argument("--json", action="store_true")
     made.add_argument("--workers", type=int, default=2)
+
+    command_of_bench.add(command("bench", command_of_bench.bench, "measure, compare and track how fast torch is"))
     return parser
 
 

@@ -25,13 +25,14 @@ def write_report(run: Run, path: str | Path) -> None:
 
 def render(run: Run) -> str:
     """The report of a run as one HTML document."""
-    template = _environment().get_template("report.html")
+    template = environment().get_template("report.html")
     return template.render(_view(run))
 
 
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_file),
+def environment() -> jinja2.Environment:
+    """Templates by name, with text escaped and made harmless."""
+    made = jinja2.Environment(
+        loader=jinja2.FunctionLoader(file),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -49,11 +50,12 @@ def _environment() -> jinja2.Environment:
         "plural": verdict.plural,
         "quote": shlex.quote,
     }
-    environment.filters.update(filters)
-    return environment
+    made.filters.update(filters)
+    return made
 
 
-def _file(name: str) -> str:
+def file(name: str) -> str:
+    """A template or a style sheet."""
     return (TEMPLATES / name).read_text(encoding="utf-8")
 
 
@@ -61,7 +63,7 @@ def _view(run: Run) -> dict[str, Any]:
     subjects, beyond = view.unexpected(run)
     told = [cell for subject in subjects for cell in subject.told]
     anchors = {cell.id: f"failure-{number}" for number, cell in enumerate(told)}
-    script = _file("report.js")
+    script = file("report.js")
     slow_subjects, slow_cells = view.slowest(run)
     found = verdict.counts(run)
     return {
@@ -86,7 +88,7 @@ def _view(run: Run) -> dict[str, Any]:
         "stages": view.stages(run),
         "slow_subjects": slow_subjects,
         "slow_cells": slow_cells,
-        "style": Markup(_file("report.css")),
+        "style": Markup(file("report.css")),
         "script": Markup(script),
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "data": Markup(pack(run, anchors)),
