@@ -6,16 +6,14 @@ import dataclasses
 import functools
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 
 from conformance.dtypes import Dtype
+from conformance.oracle import Oracle
 from reference.rule import Rule, is_array
-
-if TYPE_CHECKING:
-    from conformance.oracle import Oracle
 
 
 def dtype_of(name: str) -> torch.dtype:
@@ -72,12 +70,14 @@ def resolve(path: str) -> Any:
 
 
 @functools.cache
-def differentiated(rule: Rule) -> bool:
-    """Whether this torch has the derivative of a rule, which it may not have learnt yet (see Rule.lately)."""
+def as_torch_has(rule: Rule) -> Rule:
+    """The rule, without its derivative where this torch has not learnt it yet (see Rule.lately)."""
     function = resolve(rule.name)
     if not rule.lately or function is None:
-        return not rule.lately
-    return bool(function(torch.full((1,), 0.75, dtype=torch.float64, requires_grad=True)).requires_grad)
+        return rule
+    if function(torch.full((1,), 0.75, dtype=torch.float64, requires_grad=True)).requires_grad:
+        return rule
+    return dataclasses.replace(rule, fn=lambda *args, **kwargs: (rule.fn(*args, **kwargs)[0], None))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from conformance.bridge import differentiated
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.tolerance import Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
@@ -43,8 +42,7 @@ class Oracle:
         self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o) and i not in constants]
         self.cotangents: list[Any] = [None if i in constants else self._direction(o) for i, o in enumerate(self.outs)]
         with np.errstate(all="ignore"):
-            derived = self.ys and differentiated(call.rule)
-            self.gradients = self._pull(self.cotangents) if derived else [None] * len(self.arrays)
+            self.gradients = self._pull(self.cotangents) if self.ys else [None] * len(self.arrays)
         self.xs = [i for i, d in enumerate(self.gradients) if d is not None]
         # a call without a derivative shows all its outputs, integers too: there is no cotangent to pass to them
         self.shown = self.ys if self.xs else list(range(len(self.outs)))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from conformance import literal, script
-from conformance.bridge import Spelling, resolve
+from conformance.bridge import Spelling, as_torch_has, resolve
 from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
@@ -92,7 +92,8 @@ class OpSession:
     checks: Mapping[str, Check] = REGISTRY
 
     def __init__(self, subject: str, target: Target, options: Options, clock: Clock, rule: Rule | None = None):
-        self.rule, self.target, self.options, self.clock = rule or rules()[subject], target, options, clock
+        self.rule, self.target = rule or as_torch_has(rules()[subject]), target
+        self.options, self.clock = options, clock
         self.seed = zlib.crc32(f"{options.seed}/{subject}".encode())
         self._pools: dict[tuple[str, bool], list[Call]] = {}
         self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.bridge import Bound, array, tensor
+from conformance.bridge import Bound, array, as_torch_has, tensor
 from conformance.cases import draw_calls
 from conformance.checks import forms
 from conformance.checks.check import plain
@@ -88,7 +88,7 @@ def measure(names: Sequence[str], seed: int = 0) -> dict[str, dict[str, int]]:
     """The floors by dtype and op, of the ops that have gradients."""
     result: dict[str, dict[str, int]] = {}
     for dtype in MEASURED:
-        floors = {name: floor(rules()[name], dtype, seed) for name in names}
+        floors = {name: floor(as_torch_has(rules()[name]), dtype, seed) for name in names}
         result[dtype] = {name: size for name, size in floors.items() if size is not None}
     return result
 
