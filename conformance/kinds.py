@@ -11,6 +11,7 @@ from conformance.behaviours import BehaviourSession, behaviour_cells
 from conformance.cells import Cell
 from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
+from conformance.composed import ComposedSession, composed_cells
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
 from conformance.optimizers import optimizer_cells, optimizer_session
@@ -48,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "law": Kind(law_cells, LawSession),
     "optimizer": Kind(optimizer_cells, optimizer_session),
     "schedule": Kind(schedule_cells, ScheduleSession),
+    "composed": Kind(composed_cells, ComposedSession),
     "behaviour": Kind(behaviour_cells, BehaviourSession),
     "program": Kind(program_cells, ProgramSession),
 }

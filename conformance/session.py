@@ -99,6 +99,10 @@ class OpSession:
         self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}
         self.announce: Callable[[Trial], None] | None = None
 
+    def missing(self) -> str | None:
+        """The torch path that the subject needs and this torch does not have."""
+        return None if resolve(self.rule.name) is not None else self.rule.name
+
     def run(self, cell: Cell) -> Result:
         """The outcome of one cell."""
         started = time.perf_counter()
@@ -109,8 +113,8 @@ class OpSession:
     def _outcome(self, cell: Cell, check: Check) -> Result:
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
-        if resolve(self.rule.name) is None:
-            return Result("unsupported", detail=f"this torch has no torch.{self.rule.name}")
+        if absent := self.missing():
+            return Result("unsupported", detail=f"this torch has no torch.{absent}")
         reason = check.needs(self.rule, self.target) if check.needs else None
         if reason:
             return Result("unsupported", detail=reason)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from reference.derive import Call
-from reference.rule import Array, Case, Rule, is_inexact, lookup
+from reference.rule import Array, Case, Rule, is_inexact, is_stepping, lookup
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,8 +67,9 @@ class Tape:
         return node
 
     def detach(self, node: Node) -> Node:
-        """The same value as a constant: no gradient flows back through it."""
-        return Node(node.value)
+        """The same value as a constant: no gradient flows back through it, no step forward."""
+        stepped = is_stepping() and np.iscomplexobj(node.value)
+        return Node(node.value.real + 0j if stepped else node.value)
 
     def apply(self, rule: Rule | str, *args: Any, **kwargs: Any) -> Any:
         """Call a rule (or torch's name of it) on nodes, arrays and options: a Node, or a tuple of them.
