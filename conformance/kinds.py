@@ -11,6 +11,7 @@ from conformance.behaviours import BehaviourSession, behaviour_cells
 from conformance.cells import Cell
 from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
+from conformance.examples import ExampleSession, example_cells
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
 from conformance.optimizers import OptimizerSession, optimizer_cells
@@ -49,6 +50,7 @@ KINDS: dict[str, Kind] = {
     "optimizer": Kind(optimizer_cells, OptimizerSession),
     "schedule": Kind(schedule_cells, ScheduleSession),
     "behaviour": Kind(behaviour_cells, BehaviourSession),
+    "example": Kind(example_cells, ExampleSession),
     "program": Kind(program_cells, ProgramSession),
 }
 

@@ -107,8 +107,8 @@ class OpSession:
     def _outcome(self, cell: Cell, check: Check) -> Result:
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
-        if resolve(self.rule.name) is None:
-            return Result("unsupported", detail=f"this torch has no torch.{self.rule.name}")
+        if absent := self.absent():
+            return Result("unsupported", detail=absent)
         reason = check.needs(self.rule, self.target) if check.needs else None
         if reason:
             return Result("unsupported", detail=reason)
@@ -135,6 +135,10 @@ class OpSession:
             "pass", seen.examples, tally.elements, seen.device or self.target.device, tally.ratio, tally.ulp,
             waiver=tally.waiver, farthest=tally.farthest,
         )  # fmt: skip
+
+    def absent(self) -> str:
+        """Why this torch does not have the subject, "" where it has."""
+        return "" if resolve(self.rule.name) is not None else f"this torch has no torch.{self.rule.name}"
 
     def _try(self, check: Check, trial: Trial, seen: _Seen) -> Exception | None:
         """Run a check on a case; the exception by which torch deviates, if it does."""

@@ -4,6 +4,7 @@
 """
 
 from conformance.faults import behaviours as behaviours
+from conformance.faults import containers as containers
 from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives
 from conformance.faults import gradients as gradients
