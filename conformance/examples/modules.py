@@ -41,18 +41,18 @@ def perceptron():
 
 def by_add_module():
     net = nn.Sequential()
-    net.add_module("conv", nn.Conv2d(3, 2, 3))
+    net.add_module("conv", nn.Conv2d(2, 2, 3))
     net.add_module("batchnorm", nn.BatchNorm2d(2))
     net.add_module("activation_layer", nn.ReLU())
     return net
 
 
 def by_position():
-    return nn.Sequential(nn.Conv2d(3, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
+    return nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.ReLU())
 
 
 def by_ordered_dict():
-    layers = [("conv1", nn.Conv2d(3, 2, 3)), ("bn1", nn.BatchNorm2d(2)), ("relu1", nn.ReLU())]
+    layers = [("conv1", nn.Conv2d(2, 2, 3)), ("bn1", nn.BatchNorm2d(2)), ("relu1", nn.ReLU())]
     return nn.Sequential(OrderedDict(layers))
 
 

@@ -46,9 +46,9 @@ def _example(name: str, described: Described, shape: tuple[int, ...], *sources: 
 EXAMPLES: dict[str, Example] = dict(
     [
         _example("perceptron", examples.perceptron(), (2, 4), modules.Linear, modules.Perceptron, modules.perceptron),
-        _example("sequential.add_module", examples.cascade(), (2, 3, 5, 5), modules.by_add_module),
-        _example("sequential.positional", examples.cascade(), (2, 3, 5, 5), modules.by_position),
-        _example("sequential.ordered_dict", examples.cascade(), (2, 3, 5, 5), modules.by_ordered_dict),
+        _example("sequential.add_module", examples.cascade(), (2, 2, 5, 5), modules.by_add_module),
+        _example("sequential.positional", examples.cascade(), (2, 2, 5, 5), modules.by_position),
+        _example("sequential.ordered_dict", examples.cascade(), (2, 2, 5, 5), modules.by_ordered_dict),
         _example("module_list", examples.chain(), (2, 3), modules.Listed, modules.listed),
         _example("lenet.modules", examples.lenet(), (1, 1, 14, 14), modules.LeNet, modules.of_modules),
         _example("lenet.functional", examples.lenet(), (1, 1, 14, 14), modules.FunctionalLeNet, modules.of_functions),

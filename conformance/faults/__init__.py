@@ -7,6 +7,7 @@ from conformance.faults import behaviours as behaviours
 from conformance.faults import containers as containers
 from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives
+from conformance.faults import examples as examples
 from conformance.faults import gradients as gradients
 from conformance.faults import inits as inits
 from conformance.faults import kernels as kernels

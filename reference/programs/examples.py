@@ -105,7 +105,7 @@ def perceptron() -> Described:
 
 
 def cascade() -> Described:
-    """relu(batch norm(convolution)). x: (N, 3, 5, 5); out: (N, 2, 3, 3)."""
+    """relu(batch norm(convolution)). x: (N, 2, 5, 5); out: (N, 2, 3, 3)."""
     buffers = {
         "running_mean": np.zeros(2), "running_var": np.ones(2), "num_batches_tracked": np.array(0, dtype=np.int64)
     }  # fmt: skip
@@ -116,7 +116,7 @@ def cascade() -> Described:
         )
         return tape.apply("relu", normed)
 
-    parameters = {**_layers(conv=(3, 2, 3)), **_parameters(norm_weight=(2,), norm_bias=(2,))}
+    parameters = {**_layers(conv=(2, 2, 3)), **_parameters(norm_weight=(2,), norm_bias=(2,))}
     return Described(parameters, forward, buffers)
 
 
