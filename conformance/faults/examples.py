@@ -43,24 +43,36 @@ def every_second_module_skipped():
 
 
 @fault("examples.sequential.ordered_dict", "value", "through_module")
-def ordered_by_name():
-    """An OrderedDict of modules is run in the order of the alphabet."""
+def run_by_name():
+    """Modules with names run in the order of the alphabet."""
 
-    @replace("nn.Sequential.__init__")
-    def init(original, self, *args):
-        named = len(args) == 1 and isinstance(args[0], dict)
-        original(self, type(args[0])(sorted(args[0].items())) if named else args[0], *args[1:])
+    @replace("nn.Sequential.forward")
+    def forward(original, self, input):
+        for name in sorted(self._modules):
+            input = self._modules[name](input)
+        return input
 
 
 @fault("examples.sequential.add_module", "value", "through_module")
-def added_in_front():
-    """add_module adds a module in front of the others."""
+def added_last_run_first():
+    """What is added by name runs in front of what was there."""
 
-    @replace("nn.Module.add_module")
-    def add_module(original, self, name, module):
-        original(self, name, module)
-        if isinstance(self, nn.Sequential):
-            self._modules = {name: self._modules.pop(name), **self._modules}
+    @replace("nn.Sequential.forward")
+    def forward(original, self, input):
+        for name in sorted(self._modules, key=str.isdigit)[::-1]:
+            input = self._modules[name](input)
+        return input
+
+
+@fault("examples.sequential.positional", "vjp", "through_module", green=("value",))
+def statistics_as_constants():
+    """The gradient of BatchNorm2d takes the statistics of the batch as constants."""
+
+    @replace("nn.BatchNorm2d.forward")
+    def forward(original, self, x):
+        mean, var = x.mean((0, 2, 3), keepdim=True), x.var((0, 2, 3), unbiased=False, keepdim=True)
+        scale = self.weight[None, :, None, None] / (var + self.eps).sqrt().detach()
+        return (x - mean.detach()) * scale + self.bias[None, :, None, None]
 
 
 @fault("examples.shared_layers", "through_module", green=("value", "vjp"))
