@@ -22,7 +22,7 @@ MARGIN = 2.0**-11  # between a decision and its turning point, beside terms of s
 ATTEMPTS = 50
 
 
-class _Deciding(Tape):
+class Deciding(Tape):
     """A tape that notes how close its decisions are: to 0 for a relu, the two largest of a window for a maximum."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ def _cases(described: Described, shape: Shape) -> Callable[[Draw], LayerCase]:
             drawn = [rng.uniform(-1.5, 1.5, (batch, *shape[1:]))]
             for p in described.parameters.values():
                 drawn.append(rng.uniform(-1.5, 1.5, p.shape) * np.prod(p.shape[1:]) ** -0.5)
-            tape = _Deciding()
+            tape = Deciding()
             evaluate(described, drawn[:1], drawn[1:], buffers, ("x0",), True, tape)
             if tape.closest > best[0]:
                 best = tape.closest, drawn
