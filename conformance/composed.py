@@ -54,9 +54,9 @@ class ComposedSession(OpSession):
         self.checks = checks_of(subject)
         super().__init__(subject, target, options, clock, PROGRAMS[subject])
 
-    def missing(self) -> str | None:
-        """Programs need nothing but what every torch has."""
-        return None
+    def absent(self) -> str:
+        """Every torch has what a program needs."""
+        return ""
 
     def spell(self, call: Call) -> Spelling:
         return spelled(call)

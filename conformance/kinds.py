@@ -12,6 +12,7 @@ from conformance.cells import Cell
 from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
 from conformance.composed import ComposedSession, composed_cells
+from conformance.examples import ExampleSession, example_cells
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
 from conformance.optimizers import optimizer_cells, optimizer_session
@@ -51,6 +52,7 @@ KINDS: dict[str, Kind] = {
     "schedule": Kind(schedule_cells, ScheduleSession),
     "composed": Kind(composed_cells, ComposedSession),
     "behaviour": Kind(behaviour_cells, BehaviourSession),
+    "example": Kind(example_cells, ExampleSession),
     "program": Kind(program_cells, ProgramSession),
 }
 

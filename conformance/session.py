@@ -99,10 +99,6 @@ class OpSession:
         self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}
         self.announce: Callable[[Trial], None] | None = None
 
-    def missing(self) -> str | None:
-        """The torch path that the subject needs and this torch does not have."""
-        return None if resolve(self.rule.name) is not None else self.rule.name
-
     def run(self, cell: Cell) -> Result:
         """The outcome of one cell."""
         started = time.perf_counter()
@@ -113,8 +109,8 @@ class OpSession:
     def _outcome(self, cell: Cell, check: Check) -> Result:
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
-        if absent := self.missing():
-            return Result("unsupported", detail=f"this torch has no torch.{absent}")
+        if absent := self.absent():
+            return Result("unsupported", detail=absent)
         reason = check.needs(self.rule, self.target) if check.needs else None
         if reason:
             return Result("unsupported", detail=reason)
@@ -141,6 +137,10 @@ class OpSession:
             "pass", seen.examples, tally.elements, seen.device or self.target.device, tally.ratio, tally.ulp,
             waiver=tally.waiver, farthest=tally.farthest,
         )  # fmt: skip
+
+    def absent(self) -> str:
+        """Why this torch does not have the subject, "" where it has."""
+        return "" if resolve(self.rule.name) is not None else f"this torch has no torch.{self.rule.name}"
 
     def _try(self, check: Check, trial: Trial, seen: _Seen) -> Exception | None:
         """Run a check on a case; the exception by which torch deviates, if it does."""

@@ -59,6 +59,18 @@ def test_an_in_place_method_is_covered_where_its_check_calls_it(found):
     assert found["Tensor.absolute_"].rule == "abs"
 
 
+def test_every_facility_has_a_law_a_promise_or_a_reason(found):
+    facilities = {n: r for n, r in found.items() if r.kind == "facility"}
+    assert {r.name.namespace for r in facilities.values()} == set(inventory.FACILITIES)
+    assert [n for n, r in facilities.items() if not r.rule and not r.reason] == []
+    assert facilities["nn.init.xavier_normal_"].rule == "laws.nn.init.xavier_normal_"
+    assert facilities["nn.utils.prune.L1Unstructured"].rule == "nn.utils.prune.l1_unstructured"
+
+
+def test_a_container_is_covered_by_its_promises(found):
+    assert found["nn.ParameterDict"].rule == "containers.nn.ParameterDict"
+
+
 def test_a_function_that_ends_the_process_costs_its_own_name(monkeypatch):
     real = inventory.subprocess.run
 
@@ -72,7 +84,7 @@ def test_a_function_that_ends_the_process_costs_its_own_name(monkeypatch):
         return real([command[0], "-c", begun], **options)
 
     monkeypatch.setattr(inventory.subprocess, "run", dying)
-    found = {n.path: n.kind for n in inventory.ask() if n.kind != "class"}
+    found = {n.path: n.kind for n in inventory.ask() if n.kind not in ("class", "facility")}
     assert found == {"abs": "unknown", "acos": "differentiable"}
 
 

@@ -40,7 +40,7 @@ def the_tensor_itself_is_filled_and_no_graph_made(device: torch.device, dtype: t
             same((numbers(w) == 7.0).any(), np.False_, f"{name}: what is left as it was")
 
 
-@promise("nn.init", "nn.init.constant_", link=PAGE, levels=ALL)
+@promise("nn.init", "nn.init.constant_", link=PAGE, levels=ALL, covers=("nn.init.ones_", "nn.init.zeros_"))
 def every_number_is_the_one_that_was_asked_for(device: torch.device, dtype: torch.dtype) -> None:
     """constant_ fills with the value, ones_ with 1, zeros_ with 0."""
     w = torch.empty(3, 5, dtype=dtype, device=device)
@@ -171,3 +171,45 @@ def the_old_name_warns_and_does_the_same(device: torch.device, dtype: torch.dtyp
                 made.append(getattr(init, name)(w, *given))
             same(["deprecated" in str(s.message) for s in said], [True] if name == path else [], name)
         same(made[0], made[1], path)
+
+
+@promise("nn.init", "nn.Module.apply", link="generated/torch.nn.Module.html#torch.nn.Module.apply")
+def initial_values_are_set_by_apply(device: torch.device, dtype: torch.dtype) -> None:
+    """apply calls a function with every module, children first and the module itself last, and gives the module: the
+    way to set initial values by the kind of a layer."""
+    net = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU()))
+    net.to(device, dtype)
+    called = []
+
+    def custom(m: torch.nn.Module) -> None:
+        called.append(m)
+        if isinstance(m, torch.nn.Linear):
+            init.constant_(m.weight, 2.0)
+            init.constant_(m.bias, -3.0)
+
+    same(net.apply(custom) is net, True)
+    same([c is m for c, m in zip(called, (net[0], net[1][0], net[1][1], net[1], net))], [True] * 5)
+    x = torch.tensor([[1.0, 3.0]], dtype=dtype, device=device, requires_grad=True)
+    out = net(x)  # 2 (1 + 3) - 3 = 5, then 2 (5 + 5) - 3 = 17
+    same(out.detach(), x.new_tensor([[17.0, 17.0]]))
+    out.backward(x.new_tensor([[1.0, -3.0]]))
+    same(x.grad, x.new_tensor([[-16.0, -16.0]]))
+    same([p.grad.tolist() for p in net[1][0].parameters()], [[[5.0, 5.0], [-15.0, -15.0]], [1.0, -3.0]])
+    same([p.grad.tolist() for p in net[0].parameters()], [[[-4.0, -12.0], [-4.0, -12.0]], [-4.0, -4.0]])
+
+
+@promise("nn.init", "nn.init.xavier_normal_", link=PAGE)
+def xavier_of_every_weight_by_apply(device: torch.device, dtype: torch.dtype) -> None:
+    """Through apply, weights of all layers get the standard deviation gain sqrt(2 / (fan_in + fan_out)) of their own
+    shapes, and what the function leaves alone stays."""
+    net = torch.nn.Sequential(torch.nn.Linear(300, 100), torch.nn.Conv2d(20, 30, 5), torch.nn.BatchNorm2d(30))
+    net.to(device, dtype)
+    torch.manual_seed(0)
+    net.apply(lambda m: init.xavier_normal_(m.weight, 2.0) if isinstance(m, (torch.nn.Linear, torch.nn.Conv2d)) else m)
+    for layer, fans in ((net[0], 400), (net[1], 1250)):
+        std = 2 * math.sqrt(2 / fans)
+        found, n = numbers(layer.weight), layer.weight.numel()
+        # that of a sample's variance is sqrt(2 / n) of it; chance goes beyond six times that once in 1e9
+        assert abs(found.var() / std**2 - 1) <= 6.1 * math.sqrt(2 / n), (found.std(), std)
+        assert abs(found.mean()) <= 6.1 * std / math.sqrt(n), (found.mean(), std)
+    same(net[2].weight.detach(), torch.ones(30, dtype=dtype, device=device))

@@ -187,3 +187,13 @@ def old_name_of_another():
     def normal(original, tensor, mean=0.0, std=1.0):
         warnings.warn("`nn.init.normal` is now deprecated", FutureWarning, stacklevel=2)
         return init.uniform_(tensor, mean, std)
+
+
+@fault("nn.init.xavier_normal_", "xavier_of_every_weight_by_apply")
+def receptive_field_forgotten():
+    """The fan out of a convolution is its number of outputs alone."""
+
+    @replace("nn.init.xavier_normal_")
+    def xavier_normal_(original, tensor, gain=1.0, generator=None):
+        with torch.no_grad():
+            return tensor.copy_(original(tensor.detach().flatten(1).clone(), gain, generator).reshape(tensor.shape))

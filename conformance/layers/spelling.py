@@ -19,7 +19,7 @@ from reference.rule import is_array
 
 # Parameters are replaced by plain tensors, so that torch differentiates, batches and dualizes them as inputs
 # (by copies of those where a call changes them, as max_norm does).
-_PLANTED = """def layer(inputs, parameters, buffers, args, kwargs, places, training):
+PLANTED = """def layer(inputs, parameters, buffers, args, kwargs, places, training):
     for name, t in zip(NAMES, parameters):
         owner, leaf = m.get_submodule(name.rpartition(".")[0]), name.rpartition(".")[2]
         owner._parameters.pop(leaf, None)
@@ -99,7 +99,7 @@ def spelled(call: Call) -> Spelling:
     training = call.case.args[6]
     _known_options(call.rule.name, *call.case.args[3:5])
     first = dry(call)
-    planted = _PLANTED
+    planted = PLANTED
     if call.case.args[4].get("max_norm") is not None:
         planted = planted.replace("leaf, t)", "leaf, t.clone())")
     if "'packed'" in repr(call.case.args[5]):

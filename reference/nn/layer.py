@@ -97,8 +97,22 @@ class Layer:
 LAYERS: dict[str, Layer] = {}
 
 
-def layer(
+def layer(name: str, **options: Any) -> Callable[[Callable[..., Any]], Layer]:
+    """Register the decorated function as the layer torch.<name>. See `made` for the options, and Layer.
+
+    A lazy layer's function returns, in place of a Described, a function of the first call's inputs that does.
+    """
+
+    def register(describe: Callable[..., Any]) -> Layer:
+        LAYERS[name] = found = made(name, describe, **options)
+        return found
+
+    return register
+
+
+def made(
     name: str,
+    describe: Callable[..., Any],
     *,
     cases: Callable[[Draw], LayerCase],
     no_batch: int = 0,
@@ -108,35 +122,30 @@ def layer(
     positive: tuple[str, ...] = (),
     waivers: tuple[Waiver, ...] = (),
     like: tuple[str, ...] = (),
-) -> Callable[[Callable[..., Any]], Layer]:
-    """Register the decorated function as the layer torch.<name>. See Layer and Rule for the options.
+) -> Layer:
+    """The layer that `describe` describes, and the rule that it is. See Rule for the options.
 
-    A lazy layer's function returns, in place of a Described, a function of the first call's inputs that does.
     `positive` names parameters that must be drawn positive; `like` names rules that the layer applies, whose
     waivers hold for it too.
     """
 
-    def register(describe: Callable[..., Any]) -> Layer:
-        def drawn(draw: Draw) -> Case:
-            return call_of(describe, cases(draw), draw, positive, complex)
+    def drawn(draw: Draw) -> Case:
+        return call_of(describe, cases(draw), draw, positive, complex)
 
-        def fn(
-            inputs: list[Array], parameters: list[Array], buffers: list[Array],
-            args: Any, kwargs: Any, places: Any, training: Any,
-        ) -> Any:  # fmt: skip
-            found = settled(describe, args, kwargs, placed(places, inputs))
-            return evaluate(found, inputs, parameters, buffers, places, training)
+    def fn(
+        inputs: list[Array], parameters: list[Array], buffers: list[Array],
+        args: Any, kwargs: Any, places: Any, training: Any,
+    ) -> Any:  # fmt: skip
+        found = settled(describe, args, kwargs, placed(places, inputs))
+        return evaluate(found, inputs, parameters, buffers, places, training)
 
-        made = Rule(
-            name=name, fn=fn, cases=drawn, complex=complex, analytic=analytic, second_order=second_order,
-            waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
-            family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
-            tensors=("inputs", "parameters", "buffers"),
-        )  # fmt: skip
-        LAYERS[name] = found = Layer(name, describe, made, no_batch)
-        return found
-
-    return register
+    rule = Rule(
+        name=name, fn=fn, cases=drawn, complex=complex, analytic=analytic, second_order=second_order,
+        waivers=(*waivers, *(w for n in like for w in inherited(describe, n))),
+        family=describe.__module__.rsplit(".", 1)[-1], signature=inspect.signature(fn),
+        tensors=("inputs", "parameters", "buffers"),
+    )  # fmt: skip
+    return Layer(name, describe, rule, no_batch)
 
 
 def settled(describe: Callable[..., Any], args: Any, kwargs: Any, inputs: Any) -> Described:
