@@ -7,8 +7,10 @@ from conformance.faults import behaviours as behaviours
 from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives
 from conformance.faults import gradients as gradients
+from conformance.faults import hooks as hooks
 from conformance.faults import kernels as kernels
 from conformance.faults import mechanics as mechanics
+from conformance.faults import module_hooks as module_hooks
 from conformance.faults import module_state as module_state
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers

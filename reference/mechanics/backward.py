@@ -14,6 +14,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from reference.mechanics.handles import Registry
+from reference.mechanics.scope import OutOfScope
 from reference.mechanics.tensor import Node, Tensor, no_grad
 
 
@@ -28,7 +29,10 @@ def run(root: Tensor, g: np.ndarray) -> None:
         arrived: dict[Node, list[np.ndarray | None]] = {}
         leaves: dict[Tensor, np.ndarray] = {}
         _add(arrived.setdefault(root.grad_fn, _blank(root.grad_fn)), root.place, g)
-        for node in _consumers_first(root.grad_fn):
+        order = _consumers_first(root.grad_fn)
+        if any(t.requires_grad != needed for node in order for t, needed in zip(node.inputs, node.needs)):
+            raise OutOfScope("a leaf that was frozen or unfrozen after it was used")
+        for node in order:
             for t, gradient in zip(node.inputs, _through(node, arrived.pop(node, _blank(node)))):
                 if gradient is None or not t.requires_grad:
                     continue
@@ -49,7 +53,7 @@ def _add(slots: list[np.ndarray | None], place: int, g: np.ndarray) -> None:
     slots[place] = g if there is None else there + g
 
 
-def _consumers_first(root: Node) -> Iterable[Node]:
+def _consumers_first(root: Node) -> list[Node]:
     """Every node behind those that use its results."""
     order: list[Node] = []
     seen: set[Node] = set()
@@ -62,7 +66,7 @@ def _consumers_first(root: Node) -> Iterable[Node]:
         order.append(node)
 
     visit(root)
-    return reversed(order)
+    return order[::-1]
 
 
 def _through(node: Node, gradients: list[np.ndarray | None]) -> list[np.ndarray | None]:
@@ -78,13 +82,17 @@ def _through(node: Node, gradients: list[np.ndarray | None]) -> list[np.ndarray 
     outer = _tensors(gradients)
     for hook in list(node.before.values()):
         outer = outer if (changed := hook.call(outer)) is None else tuple(changed)
-    inner = _tensors(list(node.vjp(*(None if t is None else t.value for t in outer))))
+    inner = _tensors(g if needed else None for g, needed in zip(node.vjp(*_values(outer)), node.needs))
     for hook in list(node.after.values()):
         inner = inner if (changed := hook.call(inner, outer)) is None else tuple(changed)
-    return [None if t is None else t.value for t in inner]
+    return _values(inner)
 
 
-def _tensors(values: list[np.ndarray | None]) -> tuple[Tensor | None, ...]:
+def _values(tensors: Iterable[Tensor | None]) -> list[np.ndarray | None]:
+    return [None if t is None else t.value for t in tensors]
+
+
+def _tensors(values: Iterable[np.ndarray | None]) -> tuple[Tensor | None, ...]:
     return tuple(None if v is None else Tensor(v) for v in values)
 
 

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import itertools
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
@@ -20,12 +21,7 @@ from reference import mechanics
 
 SHRINK_SECONDS = 3.0
 Names = dict[str, Any]
-IMPORTS = """\
-import contextlib
-import copy
-import torch
-from torch import no_grad, tensor
-from torch.nn import Module, ModuleDict, ModuleList, Parameter, ParameterDict, ParameterList, Sequential"""
+MODULES = ("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential")
 
 
 class Differs(AssertionError):
@@ -43,11 +39,13 @@ class Machine:
     prelude   what lines may use, by name: the source of each
     moves     one line after another, given a random source and the model's names; a line may be one that fails
     looks     expressions to compare, given the model's names
+    events    what to ask of `log`, which holds what happened in the last line
     """
 
     prelude: dict[str, str]
     moves: Callable[[random.Random, Names], Iterator[str]]
     looks: Callable[[Names], list[str]]
+    events: tuple[str, ...] = ("log[:]",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +96,7 @@ def difference(machine: Machine, moves: Callable[[Names], Iterable[str]], device
             return Difference(lines, raising, "", got, want)
         if isinstance(want, Raised):
             raising[len(lines) - 1] = want.kind
-        for look in ["log[:]", *machine.looks(ours)]:
+        for look in [*machine.events, *machine.looks(ours)]:
             want, got = _outcome(look, ours), _outcome(look, theirs)
             if repr(got) != repr(want):
                 return Difference(lines, raising, look, got, want)
@@ -160,29 +158,29 @@ def shrunk(machine: Machine, found: Difference, device: str) -> Difference:
     return found
 
 
-def _header(device: str) -> str:
-    placed = f"\ntensor = lambda values: torch.tensor(values, device={device!r})" if device != "cpu" else ""
-    return IMPORTS + placed
+def _header(device: str, text: str = "") -> str:
+    """Imports of what the text uses; of everything, without one."""
+    names = [name for name in MODULES if re.search(rf"\b{name}\b", text)] if text else MODULES
+    lines = [
+        "import contextlib, copy, torch",
+        "from torch import no_grad, tensor",
+        f"from torch.nn import {', '.join(names)}",
+    ]
+    if device != "cpu":
+        lines.append(f"tensor = lambda values: torch.tensor(values, device={device!r})")
+    return "\n".join(lines)
 
 
 def script(machine: Machine, found: Difference, device: str) -> str:
     """The lines on torch alone; it fails while torch answers as it did."""
     body = [_guarded(line, found.raising.get(i)) for i, line in enumerate(found.lines)]
-    *before, last = body
-    before.append("log.clear()")
-    asked = found.of
-    if not asked:
-        asked = "got"
-        last = _asked(found.lines[-1])
-    text = "\n".join([*before, last, asked])
-    needed: list[str] = []
+    asks = [body[-1], f"got = {found.of}"] if found.of else [_asked(found.lines[-1])]
+    text = "\n".join([*body[:-1], "log.clear()", *asks])
     for name, source in reversed(machine.prelude.items()):
-        if name in text + "".join(needed):
-            needed.insert(0, source)
+        if re.search(rf"\b{name}\b", text):
+            text = f"{source}\n{text}"
     want = found.want.kind if isinstance(found.want, Raised) else found.want
-    asks = [] if asked == "got" else [f"got = {asked}"]
-    return "\n".join([_header(device), *needed, *before, last, *asks, f"want = {want!r}",
-                      "print('got ', got)", "print('want', want)", "assert got == want"])  # fmt: skip
+    return f"{_header(device, text)}\n{text}\nwant = {want!r}\nprint('got ', got, '\\nwant', want)\nassert got == want"
 
 
 def _guarded(line: str, kind: str | None) -> str:
