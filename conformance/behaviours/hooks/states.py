@@ -62,6 +62,16 @@ def a_pre_hook_may_rename_what_is_loaded(device: torch.device, dtype: torch.dtyp
     same(seen, [("0.", [list, list, list])])
 
 
+@promise("hooks", LOADED_PRE, link=f"{PAGE}load_state_dict_pre_hook")
+def a_pre_hook_is_told_whether_loading_is_strict(device: torch.device, dtype: torch.dtype) -> None:
+    """The hook's arguments are module, state_dict, prefix, local_metadata, strict and three lists: strict as given."""
+    m, seen = nn.Linear(1, 1, device=device, dtype=dtype), []
+    m.register_load_state_dict_pre_hook(lambda m, state, prefix, meta, strict, *lists: seen.append(strict))
+    for strict in (True, False):
+        m.load_state_dict(m.state_dict(), strict=strict)
+    same(seen, [True, False])
+
+
 @promise("hooks", LOADED, link=f"{PAGE}load_state_dict_post_hook")
 def a_post_hook_decides_what_is_missing(device: torch.device, dtype: torch.dtype) -> None:
     """The keys it gets can be changed in place: clearing them avoids the error of strict loading, adding makes one."""

@@ -40,16 +40,15 @@ LISTED = "[show(x) for x in {}]"
 KEYED = "[(k, show(x)) for k, x in {}.items()]"
 
 
-def looks(names: Names) -> list[str]:
+def looks(names: Names) -> list[list[str]]:
     """Everything that can be asked of every module and state dict."""
     found = []
     for name, thing in names.items():
         if isinstance(thing, mechanics.Module):
-            found += [look.format(name) for look in LOOKS]
-            if hasattr(thing, "__len__"):
-                found += [f"len({name})", (KEYED if hasattr(thing, "keys") else LISTED).format(name)]
+            own = [f"len({name})", (KEYED if hasattr(thing, "keys") else LISTED).format(name)]
+            found.append([look.format(name) for look in LOOKS] + (own if hasattr(thing, "__len__") else []))
         elif name.startswith("s") and isinstance(thing, dict):
-            found.append(f"[(k, t.tolist()) for k, t in {name}.items()]")
+            found.append([f"[(k, t.tolist()) for k, t in {name}.items()]"])
     return found
 
 

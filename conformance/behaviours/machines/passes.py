@@ -64,16 +64,16 @@ EVENTS = (
 FACTORS = ("", "", ", 2", ", -1")
 
 
-def looks(names: Names) -> list[str]:
+def looks(names: Names) -> list[list[str]]:
     """The gradients of all that there is."""
     found = []
     for name, thing in names.items():
         if isinstance(thing, mechanics.Module):
-            found.append(f"[(n, show(p.grad)) for n, p in {name}.named_parameters()]")
+            found.append([f"[(n, show(p.grad)) for n, p in {name}.named_parameters()]"])
         elif isinstance(thing, mechanics.Tensor):
-            found += [f"{name}.tolist()", f"{name}.requires_grad"]
             # torch warns where a result that does not retain its gradient is asked for it
-            found += [f"show({name}.grad)"] if thing.grad_fn is None or thing.grad is not None else []
+            kept = thing.grad_fn is None or thing.grad is not None
+            found.append([f"{name}.tolist()", f"{name}.requires_grad", *([f"show({name}.grad)"] if kept else [])])
     return found
 
 
