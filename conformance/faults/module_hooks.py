@@ -3,6 +3,8 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 from __future__ import annotations
 
+import weakref
+
 import torch
 from torch.nn.modules import module as everywhere
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -156,6 +158,31 @@ def residual_gradient_forgotten():
     @replace("utils.hooks.BackwardHook._unpack_none")
     def wrong(original, self, indices, values):
         return original(self, indices, tuple(v if v is None else v * len(self.user_hooks) for v in values))
+
+
+@passes
+def hooks_of_all_modules_skip_the_shared():
+    """Global pre-hooks are called once for each module, whatever it is called again."""
+    seen: weakref.WeakSet[torch.nn.Module] = weakref.WeakSet()
+
+    @replace("nn.modules.module.register_module_forward_pre_hook")
+    def register(original, hook):
+        def once(module, args):
+            if module in seen:
+                return None
+            seen.add(module)
+            return hook(module, args)
+
+        return original(once)
+
+
+@passes
+def several_gradients_without_the_missing():
+    """A hook that waits for several gradients gets those that there are, without None for the others."""
+
+    @replace("autograd.graph.register_multi_grad_hook")
+    def register(original, tensors, fn, **options):
+        return original(tensors, lambda gs: fn([g for g in gs if g is not None]), **options)
 
 
 @fault(FULL, "what_a_hook_returns_goes_on_to_the_inputs", "its_changes_are_differentiated_through",

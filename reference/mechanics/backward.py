@@ -9,13 +9,13 @@ Source: torch's notes on autograd, "Backward Hooks execution".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reference.mechanics.handles import Registry
+from reference.mechanics.handles import Handle, Registry
 from reference.mechanics.scope import OutOfScope
-from reference.mechanics.tensor import Node, Tensor, no_grad
+from reference.mechanics.tensor import Hook, Node, Tensor, no_grad
 
 
 def run(root: Tensor, g: np.ndarray) -> None:
@@ -32,6 +32,7 @@ def run(root: Tensor, g: np.ndarray) -> None:
         order = _consumers_first(root.grad_fn)
         if any(t.requires_grad != needed for node in order for t, needed in zip(node.inputs, node.needs)):
             raise OutOfScope("a leaf that was frozen or unfrozen after it was used")
+        Pass.now = Pass(root.grad_fn, set(order))
         for node in order:
             for t, gradient in zip(node.inputs, _through(node, arrived.pop(node, _blank(node)))):
                 if gradient is None or not t.requires_grad:
@@ -108,3 +109,49 @@ def _accumulate(leaf: Tensor, g: np.ndarray) -> None:
     leaf.grad = Tensor(g.copy() if leaf.grad is None else leaf.grad.value + g)
     for hook in list(leaf._accumulated.values()):
         hook.call(leaf)
+
+
+class Pass:
+    """What a backward pass goes through; the last one is `now`."""
+
+    now: Pass
+
+    def __init__(self, root: Node, nodes: set[Node]):
+        self.root, self.nodes = root, nodes
+        self.leaves = {t for node in nodes for t, needed in zip(node.inputs, node.needs) if needed}
+
+    def reaches(self, t: Tensor) -> bool:
+        """Whether the gradient of a tensor is computed."""
+        return t.grad_fn in self.nodes if t.grad_fn else t in self.leaves
+
+
+def register_multi_grad_hook(tensors: Sequence[Tensor], hook: Hook) -> Handles:
+    """hook(gradients) when every tensor that this pass reaches has its own; None for the others."""
+    if not all(t.requires_grad for t in tensors):
+        raise OutOfScope("a tensor among them that needs no gradient")
+    arrived: dict[Pass, list[Tensor | None]] = {}
+
+    def one(i: int) -> Hook:
+        def collect(g: Tensor) -> None:
+            now = Pass.now
+            if any(t.grad_fn is now.root for t in tensors):
+                raise OutOfScope("torch does not count the tensor at which the pass begins")
+            found = arrived.setdefault(now, [None] * len(tensors))
+            found[i] = g
+            if sum(f is not None for f in found) == sum(map(now.reaches, tensors)):
+                hook(found)
+
+        return collect
+
+    return Handles([t.register_hook(one(i)) for i, t in enumerate(tensors)])
+
+
+class Handles:
+    """Takes several hooks away."""
+
+    def __init__(self, handles: Sequence[Handle]):
+        self._handles = handles
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from reference.mechanics.handles import EVERYWHERE, Handle, Registry, registered
 from reference.mechanics.scope import OutOfScope
 from reference.mechanics.tensor import Mode, Node, Tensor
 
@@ -39,17 +40,17 @@ def call(module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     except OutOfScope:
         raise
     except Exception:
-        hooks = list(module._hooks["forward"].values())
-        for hook in hooks:
+        before = len(_hooks(module, "forward"))
+        for hook in _hooks(module, "forward").values():
             if hook.always and hook not in made.done:
                 made.after(module, hook)
-                if len(module._hooks["forward"]) != len(hooks):
+                if len(_hooks(module, "forward")) != before:
                     raise OutOfScope("torch cannot take a hook away here") from None
         raise
 
 
 def _call(module: Any, made: Call) -> Any:
-    for hook in list(module._hooks["forward_pre"].values()):
+    for hook in _hooks(module, "forward_pre").values():
         if hook.with_kwargs:
             changed = hook.call(module, made.args, made.kwargs)
             made.args, made.kwargs = (made.args, made.kwargs) if changed is None else changed
@@ -62,24 +63,28 @@ def _call(module: Any, made: Call) -> Any:
     if gate:
         made.args = gate.enter(made.args)
     made.out = module.forward(*made.args, **made.kwargs)
-    for hook in list(module._hooks["forward"].values()):
+    for hook in _hooks(module, "forward").values():
         made.after(module, hook)
     return gate.leave(made.out) if gate else made.out
 
 
+def _hooks(module: Any, kind: str) -> Registry:
+    """The hooks of all modules, and behind them those of this one."""
+    return {**EVERYWHERE[kind], **module._hooks[kind]}
+
+
 def _frozen(module: Any, kind: str) -> list[Callable[..., Any]]:
     """The backward hooks of one call are those that the module has when it is called."""
-    table = module._hooks[kind]
 
     def alive(number: int, hook: Callable[..., Any]) -> Callable[..., Any]:
         def fire(*args: Any) -> Any:
-            if number not in table:
+            if number not in _hooks(module, kind):
                 raise OutOfScope("a backward hook that was removed between the passes")
             return hook(*args)
 
         return fire
 
-    return [alive(number, hook.call) for number, hook in table.items()]
+    return [alive(number, hook.call) for number, hook in _hooks(module, kind).items()]
 
 
 class Gate:
@@ -120,3 +125,19 @@ class Gate:
             changed = hook(self.module, inner, self.outer)
             inner = inner if changed is None else changed if isinstance(changed, tuple) else (changed,)
         return inner
+
+
+def register_module_forward_pre_hook(hook: Callable[..., Any]) -> Handle:
+    return registered(EVERYWHERE["forward_pre"], hook)
+
+
+def register_module_forward_hook(hook: Callable[..., Any]) -> Handle:
+    return registered(EVERYWHERE["forward"], hook)
+
+
+def register_module_full_backward_pre_hook(hook: Callable[..., Any]) -> Handle:
+    return registered(EVERYWHERE["full_backward_pre"], hook)
+
+
+def register_module_full_backward_hook(hook: Callable[..., Any]) -> Handle:
+    return registered(EVERYWHERE["full_backward"], hook)

@@ -165,6 +165,19 @@ class no_grad:  # noqa: N801 (the name is torch's)
         Mode.grad = self.found
 
 
+class saved_tensors_hooks:  # noqa: N801 (the name is torch's)
+    """Packing and unpacking change no numbers; what an operation saves is not the model's business."""
+
+    def __init__(self, pack: Hook, unpack: Hook):
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *raised: Any) -> None:
+        pass
+
+
 class Parameter(Tensor):
     """A tensor that a module lists as its own when it becomes an attribute."""
 

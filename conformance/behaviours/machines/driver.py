@@ -21,7 +21,15 @@ from reference import mechanics
 
 SHRINK_SECONDS = 3.0
 Names = dict[str, Any]
-MODULES = ("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential")
+IMPORTS = {
+    "torch": ("no_grad", "tensor"),
+    "torch.autograd.graph": ("register_multi_grad_hook", "saved_tensors_hooks"),
+    "torch.nn": ("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential"),
+    "torch.nn.modules.module": (
+        "register_module_forward_hook", "register_module_forward_pre_hook",
+        "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    ),
+}  # fmt: skip
 
 
 class Differs(AssertionError):
@@ -76,6 +84,17 @@ def difference(machine: Machine, moves: Callable[[Names], Iterable[str]], device
     """The first thing on which both sides differ."""
     ours: Names = {}
     theirs: Names = {}
+    try:
+        return _compared(machine, moves, device, ours, theirs)
+    finally:  # hooks of all modules would outlive the program
+        for name, handle in [*ours.items(), *theirs.items()]:
+            if re.fullmatch(r"h\d+", name):
+                handle.remove()
+
+
+def _compared(
+    machine: Machine, moves: Callable[[Names], Iterable[str]], device: str, ours: Names, theirs: Names
+) -> Difference | None:
     _outcome(_header(device), theirs)
     for source in machine.prelude.values():
         _outcome(source, theirs)
@@ -110,6 +129,8 @@ def difference(machine: Machine, moves: Callable[[Names], Iterable[str]], device
 def _model(machine: Machine, lines: list[str], names: Names) -> None:
     """Make these the names of the model after these lines."""
     names.clear()
+    for table in mechanics.EVERYWHERE.values():
+        table.clear()
     names.update({name: getattr(mechanics, name) for name in mechanics.__all__}, copy=copy)
     for source in [*machine.prelude.values(), *lines]:
         _outcome(source, names)
@@ -162,12 +183,10 @@ def shrunk(machine: Machine, found: Difference, device: str) -> Difference:
 
 def _header(device: str, text: str = "") -> str:
     """Imports of what the text uses; of everything, without one."""
-    names = [name for name in MODULES if re.search(rf"\b{name}\b", text)] if text else MODULES
-    lines = [
-        "import contextlib, copy, torch",
-        "from torch import no_grad, tensor",
-        f"from torch.nn import {', '.join(names)}",
-    ]
+    lines = ["import contextlib, copy, torch"]
+    for module, known in IMPORTS.items():
+        names = [name for name in known if not text or re.search(rf"\b{name}\b", text)]
+        lines += [f"from {module} import {', '.join(names)}"] * bool(names)
     if device != "cpu":
         lines.append(f"tensor = lambda values: torch.tensor(values, device={device!r})")
     return "\n".join(lines)

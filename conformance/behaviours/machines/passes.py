@@ -35,6 +35,7 @@ PRELUDE = {
     "    log.append((kind, n, show(g))) or (None if factor is None else g * factor))",
     "added": "added = lambda n, clear=False: lambda p: (\n"
     "    log.append(('leaf', n, 'added', show(p.grad))) or (setattr(p, 'grad', None) if clear else None))",
+    "gathered": "gathered = lambda n: lambda gs: log.append(('leaf', n, tuple(map(show, gs))))",
     "before": "before = lambda n, factor=1: lambda gs: (\n"
     "    log.append(('before', n, show(gs))) or tuple(g * factor for g in gs))",
     "after": "after = lambda n, factor=1: lambda inner, outer: (\n"
@@ -80,6 +81,7 @@ def looks(names: Names) -> list[list[str]]:
 def moves(rng: random.Random, names: Names) -> Iterator[str]:
     """Lines without end."""
     pick = Pick(rng, names)
+    pick.everywhere = rng.random() < 0.5
     makers = {_module: 2, _hooked: 6, _called: 6, _tensor: 5, _leaf: 3, _undone: 2}
     weights = [weight * rng.choice([0.3, 1.0, 2.0]) for weight in makers.values()]
     yield f"m1 = Scale('m1', {_numbers(pick)}, {_numbers(pick)})"
@@ -120,6 +122,12 @@ def _hooked(pick: Pick) -> str:
         ("full_backward_pre", f"arriving({name!r}{factor})", first),
         pick.one([("forward", f"failing({name!r})", first), ("forward_pre", f"failing({name!r})", first)]),
     ])  # fmt: skip
+    if pick.rng.random() < 0.15 and pick.everywhere:
+        return (
+            f"{name} = register_module_{register}_hook({hook})"
+            if "failing" not in hook and "kwargs" not in options
+            else _undone(pick)
+        )
     if pick.rng.random() < 0.2 and "failing" not in hook:
         return f"{name} = once({m}.register_{register}_hook, {hook}{options})"
     return f"{name} = {m}.register_{register}_hook({hook}{options})"
@@ -143,7 +151,8 @@ def _called(pick: Pick) -> str:
     m = pick.module()
     twice = ", twice=True" if isinstance(pick.names[m], _scales(pick)) and pick.rng.random() < 0.4 else ""
     y = pick.fresh("y")
-    return pick.one([*[f"{y} = {m}({x}{twice})"] * 5, f"with no_grad(): {y} = {m}({x}{twice})"])
+    kept = f"with saved_tensors_hooks(lambda t: t.clone(), lambda t: t): {y} = {m}({x}{twice})"
+    return pick.one([*[f"{y} = {m}({x}{twice})"] * 8, f"with no_grad(): {y} = {m}({x}{twice})", kept])
 
 
 def _tensor(pick: Pick) -> str:
@@ -165,7 +174,9 @@ def _leaf(pick: Pick) -> str:
     name, factor = pick.fresh("h"), pick.one(FACTORS)
     leaves = [f"{m}.{w}" for m in pick.things(_scales(pick)) for w in "wb"]
     p = pick.one([*leaves, *(n for n in _results(pick) if n[0] == "x")])
+    several = ", ".join(dict.fromkeys([p, pick.one(leaves), pick.one(_results(pick) or leaves)]))
     return pick.one([
+        f"{name} = register_multi_grad_hook(({several},), gathered({name!r}))",
         f"{name} = {p}.register_hook(lambda g: seen('leaf', {p!r}{factor})(g))",
         f"{name} = once({p}.register_hook, seen('leaf', {p!r}{factor}))",
         f"{name} = {p}.register_post_accumulate_grad_hook(added({p!r}{pick.one(['', ', True'])}))",
