@@ -14,6 +14,7 @@ from conformance.faults import module_hooks as module_hooks
 from conformance.faults import module_state as module_state
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
+from conformance.faults import other_hooks as other_hooks
 from conformance.faults import randomness as randomness
 from conformance.faults import schedules as schedules
 from conformance.faults import transforms as transforms

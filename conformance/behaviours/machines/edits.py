@@ -81,6 +81,12 @@ class Pick:
     def parameter(self) -> str:
         return self.some(mechanics.Parameter, f"Parameter(tensor({self.numbers()}))")
 
+    def held(self) -> str:
+        """A parameter, one that some module has where there is one."""
+        owned = {id(p) for m in self.things(mechanics.Module) for p in self.names[m].parameters()}
+        found = [p for p in self.things(mechanics.Parameter) if id(self.names[p]) in owned]
+        return self.one(found) if found else self.parameter()
+
     def module(self) -> str:
         return self.some(mechanics.Module)
 
@@ -130,8 +136,8 @@ def _tied(m: mechanics.Module) -> bool:
     return len(set(held)) < len(held)
 
 
-def _buffered(m: mechanics.Module) -> bool:
-    return any(True for _ in m.buffers())
+def _counting(m: mechanics.Module) -> bool:
+    return any("int" in b.dtype for b in m.buffers())
 
 
 def _nested(m: mechanics.Module) -> bool:
@@ -162,16 +168,16 @@ def _registered(pick: Pick) -> str:
 
 
 def _changed(pick: Pick) -> str:
-    owner, p = pick.one([pick.module(), *pick.those_with(_nested)]), pick.parameter()
+    owner, p = pick.one([pick.module(), *pick.those_with(_nested)]), pick.held()
     graded = pick.one([owner, *pick.those_with(_graded)])
     return pick.one([
         f"{owner}.train(); log.append({owner}.training)", f"{owner}.eval(); log.append({owner}.training)",
         f"{owner}.train({pick.one([True, False])}).tag", f"{owner}.requires_grad_({pick.one([True, False])}).tag",
         f"{p}.requires_grad_({pick.one([True, False])}).tolist()",
-        f"with no_grad(): {p}.copy_(tensor({pick.numbers()}))",
+        *[f"with no_grad(): {p}.copy_(tensor({pick.numbers()}))"] * 2,
         f"{p}.grad = tensor({pick.numbers()})", f"{graded}.zero_grad()", f"{graded}.zero_grad(set_to_none=False)",
         f"{owner}.apply(note('applied')).tag",
-        f"{pick.one([owner, *pick.those_with(_buffered)])}.{pick.one(['double', 'float', 'half'])}().tag",
+        f"{pick.one([owner, *pick.those_with(_counting)])}.{pick.one(['double', 'float', 'half'])}().tag",
     ])  # fmt: skip
 
 
@@ -185,7 +191,8 @@ def _saved(pick: Pick) -> str:
     key = pick.one([*pick.attributes, "a.b", "0", "0.a", "b.a"])
     handles = [n for n in pick.names if n.startswith("h") and n[1:].isdigit()]
     return pick.one([
-        load, load, load, f"{state}[{key!r}] = {pick.tensor()}", f"{state}.pop({key!r}, None) is None",
+        load, load, load, f"{owner}.load_state_dict({{**{state}, 'x': tensor([1.5])}})",
+        f"{state}[{key!r}] = {pick.tensor()}", f"{state}.pop({key!r}, None) is None",
         f"{pick.fresh('h')} = {pick.module()}.register_{kind}_hook(note({kind!r}))",
         f"{pick.fresh('h')} = {pick.module()}.register_{kind}_hook(note({kind!r}))",
         f"{pick.fresh('h')} = {owner}.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())",
