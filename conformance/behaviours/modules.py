@@ -13,7 +13,7 @@ from conformance.behaviours.say import raises, same
 MODULE = "generated/torch.nn.Module.html"
 LOAD = f"{MODULE}#torch.nn.Module.load_state_dict"
 # Random programs for each seed, and lines in each.
-PROGRAMS, LINES = 10, 40
+PROGRAMS, LINES = 6, 40
 EDITED = (
     "nn.Module", "nn.Sequential", "nn.ModuleList", "nn.ModuleDict", "nn.ParameterList", "nn.ParameterDict",
     "nn.Parameter",
