@@ -49,6 +49,11 @@ def test_every_check_is_the_natural_detector_of_some_fault() -> None:
     assert named - PROMISED == ALL - ELSEWHERE
 
 
+def test_every_family_of_promises_has_faults() -> None:
+    proved = {subject.split(".")[0] for fault in FAULTS.values() for subject in fault.subjects}
+    assert {p.family for p in PROMISES.values()} <= proved
+
+
 def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist() -> None:
     assert len(FAULTS) >= 60
     subjects = {cell.subject for cell in all_cells([Target("cpu")])}

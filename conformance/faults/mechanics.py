@@ -11,7 +11,7 @@ from torch import nn
 from conformance.faults.fault import fault, replace
 
 EDITS = "random_edits_follow_the_model"
-modules = lambda name="nn.Module": fault(f"modules.{name}", EDITS)  # noqa: E731
+modules = lambda: fault("modules.nn.Module", EDITS, level=3)  # noqa: E731 (what is rare takes some programs)
 
 
 @modules()

@@ -9,12 +9,13 @@ Source: torch's notes on autograd, "Backward Hooks execution".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from reference.mechanics.handles import Registry
-from reference.mechanics.tensor import Node, Tensor, no_grad
+from reference.mechanics.handles import Handle, Registry
+from reference.mechanics.scope import OutOfScope
+from reference.mechanics.tensor import Hook, Node, Tensor, no_grad
 
 
 def run(root: Tensor, g: np.ndarray) -> None:
@@ -28,7 +29,11 @@ def run(root: Tensor, g: np.ndarray) -> None:
         arrived: dict[Node, list[np.ndarray | None]] = {}
         leaves: dict[Tensor, np.ndarray] = {}
         _add(arrived.setdefault(root.grad_fn, _blank(root.grad_fn)), root.place, g)
-        for node in _consumers_first(root.grad_fn):
+        order = _consumers_first(root.grad_fn)
+        if any(t.requires_grad != needed for node in order for t, needed in zip(node.inputs, node.needs)):
+            raise OutOfScope("a leaf that was frozen or unfrozen after it was used")
+        Pass.now = Pass(root.grad_fn, set(order))
+        for node in order:
             for t, gradient in zip(node.inputs, _through(node, arrived.pop(node, _blank(node)))):
                 if gradient is None or not t.requires_grad:
                     continue
@@ -49,7 +54,7 @@ def _add(slots: list[np.ndarray | None], place: int, g: np.ndarray) -> None:
     slots[place] = g if there is None else there + g
 
 
-def _consumers_first(root: Node) -> Iterable[Node]:
+def _consumers_first(root: Node) -> list[Node]:
     """Every node behind those that use its results."""
     order: list[Node] = []
     seen: set[Node] = set()
@@ -62,7 +67,7 @@ def _consumers_first(root: Node) -> Iterable[Node]:
         order.append(node)
 
     visit(root)
-    return reversed(order)
+    return order[::-1]
 
 
 def _through(node: Node, gradients: list[np.ndarray | None]) -> list[np.ndarray | None]:
@@ -78,13 +83,17 @@ def _through(node: Node, gradients: list[np.ndarray | None]) -> list[np.ndarray 
     outer = _tensors(gradients)
     for hook in list(node.before.values()):
         outer = outer if (changed := hook.call(outer)) is None else tuple(changed)
-    inner = _tensors(list(node.vjp(*(None if t is None else t.value for t in outer))))
+    inner = _tensors(g if needed else None for g, needed in zip(node.vjp(*_values(outer)), node.needs))
     for hook in list(node.after.values()):
         inner = inner if (changed := hook.call(inner, outer)) is None else tuple(changed)
-    return [None if t is None else t.value for t in inner]
+    return _values(inner)
 
 
-def _tensors(values: list[np.ndarray | None]) -> tuple[Tensor | None, ...]:
+def _values(tensors: Iterable[Tensor | None]) -> list[np.ndarray | None]:
+    return [None if t is None else t.value for t in tensors]
+
+
+def _tensors(values: Iterable[np.ndarray | None]) -> tuple[Tensor | None, ...]:
     return tuple(None if v is None else Tensor(v) for v in values)
 
 
@@ -100,3 +109,49 @@ def _accumulate(leaf: Tensor, g: np.ndarray) -> None:
     leaf.grad = Tensor(g.copy() if leaf.grad is None else leaf.grad.value + g)
     for hook in list(leaf._accumulated.values()):
         hook.call(leaf)
+
+
+class Pass:
+    """What a backward pass goes through; the last one is `now`."""
+
+    now: Pass
+
+    def __init__(self, root: Node, nodes: set[Node]):
+        self.root, self.nodes = root, nodes
+        self.leaves = {t for node in nodes for t, needed in zip(node.inputs, node.needs) if needed}
+
+    def reaches(self, t: Tensor) -> bool:
+        """Whether the gradient of a tensor is computed."""
+        return t.grad_fn in self.nodes if t.grad_fn else t in self.leaves
+
+
+def register_multi_grad_hook(tensors: Sequence[Tensor], hook: Hook) -> Handles:
+    """hook(gradients) when every tensor that this pass reaches has its own; None for the others."""
+    if not all(t.requires_grad for t in tensors):
+        raise OutOfScope("a tensor among them that needs no gradient")
+    arrived: dict[Pass, list[Tensor | None]] = {}
+
+    def one(i: int) -> Hook:
+        def collect(g: Tensor) -> None:
+            now = Pass.now
+            if any(t.grad_fn is now.root for t in tensors):
+                raise OutOfScope("torch does not count the tensor at which the pass begins")
+            found = arrived.setdefault(now, [None] * len(tensors))
+            found[i] = g
+            if sum(f is not None for f in found) == sum(map(now.reaches, tensors)):
+                hook(found)
+
+        return collect
+
+    return Handles([t.register_hook(one(i)) for i, t in enumerate(tensors)])
+
+
+class Handles:
+    """Takes several hooks away."""
+
+    def __init__(self, handles: Sequence[Handle]):
+        self._handles = handles
+
+    def remove(self) -> None:
+        for handle in self._handles:
+            handle.remove()

@@ -32,6 +32,12 @@ class Handle:
         self._table.pop(self._number, None)
 
 
+# The hooks of all modules at once, by kind.
+EVERYWHERE: dict[str, Registry] = {
+    kind: {} for kind in ("forward_pre", "forward", "full_backward_pre", "full_backward")
+}
+
+
 def registered(
     table: Registry, hook: Callable[..., Any], prepend: bool = False, with_kwargs: bool = False, always: bool = False
 ) -> Handle:

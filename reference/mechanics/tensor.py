@@ -17,12 +17,14 @@ class Node:
     """One step of the backward pass: gradients of its outputs to gradients of its inputs.
 
     inputs   the tensors it was made of
+    needs    which of them needed a gradient then
     vjp      cotangents of the outputs -> cotangents of the inputs
     outputs  its results by position, each with the hooks of the tensor that it is
     """
 
     def __init__(self, inputs: Sequence[Tensor], vjp: Callable[..., Sequence[np.ndarray | None]], outputs: int = 1):
         self.inputs, self.vjp = list(inputs), vjp
+        self.needs = [t.requires_grad for t in inputs]
         self.hooks: list[Registry] = [{} for _ in range(outputs)]
         self.kept: list[Tensor | None] = [None] * outputs  # the tensors that asked for their gradient
         self.before: Registry = {}
@@ -103,9 +105,9 @@ class Tensor:
             return self
         return Tensor(self.value.astype(dtype))
 
-    def __mul__(self, other: Tensor) -> Tensor:
-        a, b = self.value, other.value
-        return _result(a * b, (self, other), lambda g: (g * b, g * a))
+    def __mul__(self, other: Any) -> Tensor:
+        a, b = self, other if isinstance(other, Tensor) else Tensor(np.asarray(other, self.value.dtype))
+        return _result(a.value * b.value, (a, b), lambda g: (g * b.value, g * a.value))
 
     def __add__(self, other: Tensor) -> Tensor:
         return _result(self.value + other.value, (self, other), lambda g: (g, g))
@@ -161,6 +163,19 @@ class no_grad:  # noqa: N801 (the name is torch's)
 
     def __exit__(self, *raised: Any) -> None:
         Mode.grad = self.found
+
+
+class saved_tensors_hooks:  # noqa: N801 (the name is torch's)
+    """Packing and unpacking change no numbers; what an operation saves is not the model's business."""
+
+    def __init__(self, pack: Hook, unpack: Hook):
+        pass
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *raised: Any) -> None:
+        pass
 
 
 class Parameter(Tensor):

@@ -10,8 +10,9 @@ from torch import nn
 
 from conformance.behaviours.machines import driver
 from conformance.behaviours.machines.edits import EDITS
+from conformance.behaviours.machines.passes import PASSES
 
-MACHINES = {"edits": EDITS}
+MACHINES = {"edits": EDITS, "passes": PASSES}
 
 
 @pytest.mark.parametrize("name", MACHINES)

@@ -11,6 +11,7 @@ import dataclasses
 import functools
 import itertools
 import random
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from types import CodeType
@@ -20,12 +21,15 @@ from reference import mechanics
 
 SHRINK_SECONDS = 3.0
 Names = dict[str, Any]
-IMPORTS = """\
-import contextlib
-import copy
-import torch
-from torch import no_grad, tensor
-from torch.nn import Module, ModuleDict, ModuleList, Parameter, ParameterDict, ParameterList, Sequential"""
+IMPORTS = {
+    "torch": ("no_grad", "tensor"),
+    "torch.autograd.graph": ("register_multi_grad_hook", "saved_tensors_hooks"),
+    "torch.nn": ("Module", "ModuleDict", "ModuleList", "Parameter", "ParameterDict", "ParameterList", "Sequential"),
+    "torch.nn.modules.module": (
+        "register_module_forward_hook", "register_module_forward_pre_hook",
+        "register_module_full_backward_hook", "register_module_full_backward_pre_hook",
+    ),
+}  # fmt: skip
 
 
 class Differs(AssertionError):
@@ -42,12 +46,14 @@ class Machine:
 
     prelude   what lines may use, by name: the source of each
     moves     one line after another, given a random source and the model's names; a line may be one that fails
-    looks     expressions to compare, given the model's names
+    looks     groups of expressions to compare, given the model's names
+    events    what to ask of `log`, which holds what happened in the last line
     """
 
     prelude: dict[str, str]
     moves: Callable[[random.Random, Names], Iterator[str]]
-    looks: Callable[[Names], list[str]]
+    looks: Callable[[Names], list[list[str]]]
+    events: tuple[str, ...] = ("log[:]",)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,9 +84,20 @@ def difference(machine: Machine, moves: Callable[[Names], Iterable[str]], device
     """The first thing on which both sides differ."""
     ours: Names = {}
     theirs: Names = {}
-    exec(_header(device), theirs)
+    try:
+        return _compared(machine, moves, device, ours, theirs)
+    finally:  # hooks of all modules would outlive the program
+        for name, handle in [*ours.items(), *theirs.items()]:
+            if re.fullmatch(r"h\d+", name):
+                handle.remove()
+
+
+def _compared(
+    machine: Machine, moves: Callable[[Names], Iterable[str]], device: str, ours: Names, theirs: Names
+) -> Difference | None:
+    _outcome(_header(device), theirs)
     for source in machine.prelude.values():
-        exec(source, theirs)
+        _outcome(source, theirs)
     lines: list[str] = []
     _model(machine, lines, ours)
     raising: dict[int, str] = {}
@@ -98,21 +115,25 @@ def difference(machine: Machine, moves: Callable[[Names], Iterable[str]], device
             return Difference(lines, raising, "", got, want)
         if isinstance(want, Raised):
             raising[len(lines) - 1] = want.kind
-        for look in ["log[:]", *machine.looks(ours)]:
-            want, got = _outcome(look, ours), _outcome(look, theirs)
-            if repr(got) != repr(want):
-                return Difference(lines, raising, look, got, want)
+        for looks in [machine.events, *machine.looks(ours)]:
+            together = f"({', '.join(looks)},)"  # at once is quicker; one by one only where they differ
+            if repr(_outcome(together, theirs)) == repr(_outcome(together, ours)):
+                continue
+            for look in looks:
+                want, got = _outcome(look, ours), _outcome(look, theirs)
+                if repr(got) != repr(want):
+                    return Difference(lines, raising, look, got, want)
     return None
 
 
 def _model(machine: Machine, lines: list[str], names: Names) -> None:
     """Make these the names of the model after these lines."""
     names.clear()
+    for table in mechanics.EVERYWHERE.values():
+        table.clear()
     names.update({name: getattr(mechanics, name) for name in mechanics.__all__}, copy=copy)
-    for source in machine.prelude.values():
-        exec(source, names)
-    for line in lines:
-        _outcome(line, names)
+    for source in [*machine.prelude.values(), *lines]:
+        _outcome(source, names)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -160,29 +181,27 @@ def shrunk(machine: Machine, found: Difference, device: str) -> Difference:
     return found
 
 
-def _header(device: str) -> str:
-    placed = f"\ntensor = lambda values: torch.tensor(values, device={device!r})" if device != "cpu" else ""
-    return IMPORTS + placed
+def _header(device: str, text: str = "") -> str:
+    """Imports of what the text uses; of everything, without one."""
+    lines = ["import contextlib, copy, torch"]
+    for module, known in IMPORTS.items():
+        names = [name for name in known if not text or re.search(rf"\b{name}\b", text)]
+        lines += [f"from {module} import {', '.join(names)}"] * bool(names)
+    if device != "cpu":
+        lines.append(f"tensor = lambda values: torch.tensor(values, device={device!r})")
+    return "\n".join(lines)
 
 
 def script(machine: Machine, found: Difference, device: str) -> str:
     """The lines on torch alone; it fails while torch answers as it did."""
     body = [_guarded(line, found.raising.get(i)) for i, line in enumerate(found.lines)]
-    *before, last = body
-    before.append("log.clear()")
-    asked = found.of
-    if not asked:
-        asked = "got"
-        last = _asked(found.lines[-1])
-    text = "\n".join([*before, last, asked])
-    needed: list[str] = []
+    asks = [body[-1], f"got = {found.of}"] if found.of else [_asked(found.lines[-1])]
+    text = "\n".join([*body[:-1], "log.clear()", *asks])
     for name, source in reversed(machine.prelude.items()):
-        if name in text + "".join(needed):
-            needed.insert(0, source)
+        if re.search(rf"\b{name}\b", text):
+            text = f"{source}\n{text}"
     want = found.want.kind if isinstance(found.want, Raised) else found.want
-    asks = [] if asked == "got" else [f"got = {asked}"]
-    return "\n".join([_header(device), *needed, *before, last, *asks, f"want = {want!r}",
-                      "print('got ', got)", "print('want', want)", "assert got == want"])  # fmt: skip
+    return f"{_header(device, text)}\n{text}\nwant = {want!r}\nprint('got ', got, '\\nwant', want)\nassert got == want"
 
 
 def _guarded(line: str, kind: str | None) -> str:

@@ -40,16 +40,15 @@ LISTED = "[show(x) for x in {}]"
 KEYED = "[(k, show(x)) for k, x in {}.items()]"
 
 
-def looks(names: Names) -> list[str]:
+def looks(names: Names) -> list[list[str]]:
     """Everything that can be asked of every module and state dict."""
     found = []
     for name, thing in names.items():
         if isinstance(thing, mechanics.Module):
-            found += [look.format(name) for look in LOOKS]
-            if hasattr(thing, "__len__"):
-                found += [f"len({name})", (KEYED if hasattr(thing, "keys") else LISTED).format(name)]
+            own = [f"len({name})", (KEYED if hasattr(thing, "keys") else LISTED).format(name)]
+            found.append([look.format(name) for look in LOOKS] + (own if hasattr(thing, "__len__") else []))
         elif name.startswith("s") and isinstance(thing, dict):
-            found.append(f"[(k, t.tolist()) for k, t in {name}.items()]")
+            found.append([f"[(k, t.tolist()) for k, t in {name}.items()]"])
     return found
 
 
@@ -61,6 +60,7 @@ class Pick:
         self.one = rng.choice
         self.attributes = ATTRIBUTES[: rng.randrange(1, 4)]
         self.modules = rng.randrange(2, 7)
+        self.everywhere = False
 
     def things(self, kind: Any) -> list[str]:
         return [n for n, x in self.names.items() if isinstance(x, kind) and n[1:].isdigit()]
@@ -80,6 +80,12 @@ class Pick:
 
     def parameter(self) -> str:
         return self.some(mechanics.Parameter, f"Parameter(tensor({self.numbers()}))")
+
+    def held(self) -> str:
+        """A parameter, one that some module has where there is one."""
+        owned = {id(p) for m in self.things(mechanics.Module) for p in self.names[m].parameters()}
+        found = [p for p in self.things(mechanics.Parameter) if id(self.names[p]) in owned]
+        return self.one(found) if found else self.parameter()
 
     def module(self) -> str:
         return self.some(mechanics.Module)
@@ -130,14 +136,23 @@ def _tied(m: mechanics.Module) -> bool:
     return len(set(held)) < len(held)
 
 
-def _buffered(m: mechanics.Module) -> bool:
-    return any(True for _ in m.buffers())
+def _counting(m: mechanics.Module) -> bool:
+    return any("int" in b.dtype for b in m.buffers())
+
+
+def _nested(m: mechanics.Module) -> bool:
+    return any(True for child in m.children() for _ in child.named_parameters())
+
+
+def _graded(m: mechanics.Module) -> bool:
+    return any(p.grad is not None for p in m.parameters())
 
 
 def _attribute(pick: Pick) -> str:
     owner, name = pick.module(), pick.one(pick.attributes)
     value = pick.one([pick.parameter(), pick.parameter(), pick.module(), pick.module(), "None", pick.tensor(), "3"])
-    return pick.one([f"{owner}.{name} = {value}"] * 4 + [f"del {owner}.{name}"])
+    passing = [f"{m}.{b} = {pick.tensor()}" for m in pick.things(mechanics.Module) for b in pick.names[m]._passing]
+    return pick.one([f"{owner}.{name} = {value}"] * 4 + passing[:2] + [f"del {owner}.{name}"])
 
 
 def _registered(pick: Pick) -> str:
@@ -153,15 +168,16 @@ def _registered(pick: Pick) -> str:
 
 
 def _changed(pick: Pick) -> str:
-    owner, p = pick.module(), pick.parameter()
+    owner, p = pick.one([pick.module(), *pick.those_with(_nested)]), pick.held()
+    graded = pick.one([owner, *pick.those_with(_graded)])
     return pick.one([
         f"{owner}.train(); log.append({owner}.training)", f"{owner}.eval(); log.append({owner}.training)",
         f"{owner}.train({pick.one([True, False])}).tag", f"{owner}.requires_grad_({pick.one([True, False])}).tag",
         f"{p}.requires_grad_({pick.one([True, False])}).tolist()",
-        f"with no_grad(): {p}.copy_(tensor({pick.numbers()}))",
-        f"{p}.grad = tensor({pick.numbers()})", f"{owner}.zero_grad()", f"{owner}.zero_grad(set_to_none=False)",
+        *[f"with no_grad(): {p}.copy_(tensor({pick.numbers()}))"] * 2,
+        f"{p}.grad = tensor({pick.numbers()})", f"{graded}.zero_grad()", f"{graded}.zero_grad(set_to_none=False)",
         f"{owner}.apply(note('applied')).tag",
-        f"{pick.one([owner, *pick.those_with(_buffered)])}.{pick.one(['double', 'float', 'half'])}().tag",
+        f"{pick.one([owner, *pick.those_with(_counting)])}.{pick.one(['double', 'float', 'half'])}().tag",
     ])  # fmt: skip
 
 
@@ -175,7 +191,9 @@ def _saved(pick: Pick) -> str:
     key = pick.one([*pick.attributes, "a.b", "0", "0.a", "b.a"])
     handles = [n for n in pick.names if n.startswith("h") and n[1:].isdigit()]
     return pick.one([
-        load, load, load, f"{state}[{key!r}] = {pick.tensor()}", f"{state}.pop({key!r}, None) is None",
+        load, load, load, f"{owner}.load_state_dict({{**{state}, 'x': tensor([1.5])}})",
+        f"{state}[{key!r}] = {pick.tensor()}", f"{state}.pop({key!r}, None) is None",
+        f"{pick.fresh('h')} = {pick.module()}.register_{kind}_hook(note({kind!r}))",
         f"{pick.fresh('h')} = {pick.module()}.register_{kind}_hook(note({kind!r}))",
         f"{pick.fresh('h')} = {owner}.register_load_state_dict_post_hook(lambda m, keys: keys.missing_keys.clear())",
         f"{pick.one(handles)}.remove()" if handles else load,
@@ -186,7 +204,9 @@ def _load(pick: Pick) -> tuple[str, str]:
     """A module and a state dict; more often than not the one has the other's keys."""
     states = pick.things(mechanics.Saved)
     keys = {m: set(pick.names[m].state_dict()) for m in pick.things(mechanics.Module)}
-    fitting = [(m, s) for m in keys for s in states if keys[m] and keys[m] == set(pick.names[s])]
+    exactly = pick.rng.random() < 0.6
+    fitting = [(m, s) for m in keys for s in states if keys[m] & set(pick.names[s])]
+    fitting = [(m, s) for m, s in fitting if not exactly or keys[m] == set(pick.names[s])]
     pick.names["log"].clear()
     if fitting and pick.rng.random() < 0.7:
         return pick.one(fitting)
@@ -195,7 +215,8 @@ def _load(pick: Pick) -> tuple[str, str]:
 
 def _asked(pick: Pick) -> str:
     owner, name = pick.module(), pick.one(pick.attributes)
-    path = pick.one(["", "a", "a.b", "b.c", "0", "0.a", "c.a.b"])
+    inside = [n for n, _ in pick.names[owner].named_modules(remove_duplicate=False)]
+    path = pick.one(["", "a", "a.b", "b.c", "0", "0.a", "c.a.b", *inside])
     return pick.one([
         f"{owner}.get_submodule({path!r}).tag", f"show({owner}.get_parameter({path!r}))",
         f"show({owner}.get_buffer({path!r}))", f"show({owner}.{name})", f"hasattr({owner}, {name!r})",
