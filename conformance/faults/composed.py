@@ -31,9 +31,12 @@ def operand_twice_counts_once():
 
 
 @fault("composed.views", "vjp", green=("value",), level=3)
-def view_of_a_view_cut_off():
-    """An unsqueezed view passes no gradient on."""
+def view_of_a_view_counts_twice():
+    """The gradient of an unsqueezed view is twice what it should be."""
 
     @replace("unsqueeze")
     def unsqueeze(original, input, dim):
-        return original(input.detach() if input._is_view() else input, dim)
+        out = original(input, dim)
+        if input._is_view() and out.requires_grad:
+            out.register_hook(lambda g: 2 * g)
+        return out
