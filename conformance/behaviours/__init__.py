@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.behaviours import autograd, modes, saving  # noqa: F401  (importing a file registers its promises)
+from conformance.behaviours import autograd, modes, saving, tensors  # noqa: F401  (importing a file registers its promises)
 from conformance.behaviours.promise import PROMISES, Promise
 from conformance.behaviours.session import BehaviourSession, behaviour_cells
 

@@ -14,6 +14,7 @@ from conformance.faults import optimizers as optimizers
 from conformance.faults import randomness as randomness
 from conformance.faults import saving as saving
 from conformance.faults import schedules as schedules
+from conformance.faults import tensors as tensors
 from conformance.faults import transforms as transforms
 from conformance.faults.fault import FAULTS, Fault
 from conformance.faults.runner import run_faults

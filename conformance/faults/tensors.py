@@ -1,0 +1,260 @@
+"""Faults in making, viewing, indexing and moving tensors."""
+
+# mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
+# mypy: disable-error-code="method-assign, misc, valid-type, assignment, attr-defined"
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import torch
+
+from conformance.faults.fault import fault, kernel, replace
+
+
+@fault("tensors.from_numpy", "arrays_and_tensors_share_memory")
+def arrays_copied():
+    """from_numpy copies the array."""
+
+    @replace("from_numpy")
+    def copied(from_numpy, a):
+        return from_numpy(a).clone(memory_format=torch.preserve_format)
+
+
+@fault("tensors.from_numpy", "arrays_and_tensors_share_memory")
+def strides_of_arrays_lost():
+    """from_numpy reads a transposed array as if it were contiguous."""
+
+    @replace("from_numpy")
+    def flat(from_numpy, a):
+        return from_numpy(a) if a.ndim < 2 else from_numpy(np.ascontiguousarray(a))
+
+
+@fault("tensors.as_tensor", "data_is_copied_where_it_must_be")
+def as_tensor_copies():
+    """as_tensor copies an array that it could share."""
+
+    @replace("as_tensor")
+    def copied(as_tensor, data, **options):
+        return as_tensor(data.copy() if isinstance(data, np.ndarray) else data, **options)
+
+
+@fault("tensors.frombuffer", "buffers_are_read_in_place")
+def buffer_offset_ignored():
+    """frombuffer reads from the beginning, whatever the offset."""
+
+    @replace("frombuffer")
+    def beginning(frombuffer, buffer, *, dtype, count=-1, offset=0, **options):
+        if count < 0:
+            return frombuffer(buffer, dtype=dtype, count=count, offset=offset, **options)
+        return frombuffer(buffer, dtype=dtype, count=count, **options)
+
+
+@fault("tensors.from_dlpack", "dlpack_shares_memory_both_ways")
+def dlpack_copies():
+    """from_dlpack copies what it could share."""
+
+    @replace("from_dlpack")
+    def copied(from_dlpack, thing, **options):
+        return from_dlpack(thing, **options).clone()
+
+
+@fault("tensors.tensor", "lists_become_tensors_of_the_dtype_that_fits")
+def bools_become_integers():
+    """torch.tensor makes integers of a list of bools."""
+
+    @replace("tensor")
+    def widened(tensor, data, **options):
+        t = tensor(data, **options)
+        return t.long() if t.dtype == torch.bool and isinstance(data, list) and "dtype" not in options else t
+
+
+@fault("tensors.Tensor.to", "conversions_round_truncate_and_test")
+def floats_rounded_to_integers():
+    """Conversion to int64 rounds to nearest instead of towards zero."""
+
+    @replace("Tensor.to")
+    def rounded(to, self, *args, **options):
+        if args == (torch.int64,) and self.is_floating_point():
+            return to(self.round(), torch.int64)
+        return to(self, *args, **options)
+
+
+@fault("tensors.FloatTensor", "typed_aliases_make_and_name_tensors")
+def short_alias_is_int():
+    """torch.ShortTensor makes tensors of int32."""
+    torch.ShortTensor = torch.IntTensor
+
+
+@fault("tensors.Tensor.__deepcopy__", "deep_copies_share_as_their_originals_do", models="pytorch/pytorch#81186")
+def deep_copies_apart():
+    """deepcopy gives every tensor a storage of its own."""
+
+    def apart(self, memo):
+        if type(self) is torch.Tensor and self.grad_fn is None and self.grad is None:
+            return memo.setdefault(id(self), self.detach().clone().requires_grad_(self.requires_grad))
+        return whole(self, memo)
+
+    whole = torch.Tensor.__deepcopy__
+    torch.Tensor.__deepcopy__ = apart
+    assert copy.deepcopy(torch.ones(1)).item() == 1
+
+
+@fault("tensors.Tensor.add_", "changes_in_place_keep_the_memory")
+def plus_equals_makes_anew():
+    """x += y makes a new tensor."""
+    torch.Tensor.__iadd__ = lambda self, other: self + other
+
+
+@fault("tensors.Tensor.reshape", "views_share_and_copies_do_not")
+def reshape_always_copies():
+    """reshape copies where a view would do."""
+
+    @replace("Tensor.reshape")
+    def copied(reshape, self, *shape):
+        return reshape(self, *shape).clone()
+
+
+@fault("tensors.Tensor.contiguous", "views_share_and_copies_do_not")
+def contiguous_always_copies():
+    """contiguous copies what is contiguous."""
+
+    @replace("Tensor.contiguous")
+    def copied(contiguous, self, **options):
+        return contiguous(self, **options).clone()
+
+
+@fault("tensors.Tensor.as_strided", "the_documented_views_share_memory")
+def narrow_copies():
+    """narrow returns a copy."""
+
+    @replace("Tensor.narrow")
+    def copied(narrow, self, *args):
+        return narrow(self, *args).clone()
+
+
+@fault("tensors.Tensor.as_strided", "the_documented_views_share_memory")
+def diagonal_offset_flipped():
+    """diagonal takes its offset with the other sign."""
+
+    @replace("Tensor.diagonal")
+    def flipped(diagonal, self, offset=0, *dims):
+        return diagonal(self, -offset, *dims)[: min(self.shape) if self.dim() == 2 else None]
+
+
+@fault("tensors.view_as_real", "parts_of_complex_tensors_are_views", dtypes=("complex64",))
+def view_as_real_copies():
+    """view_as_real returns a copy."""
+
+    @replace("view_as_real")
+    def copied(view_as_real, z):
+        return view_as_real(z).clone()
+
+
+@fault("tensors.Tensor.resize_", "resizing_keeps_what_was_there")
+def resizing_forgets():
+    """resize_ to a larger shape gives fresh memory."""
+
+    @replace("Tensor.resize_")
+    def fresh(resize_, self, *shape, **options):
+        if np.prod(shape) > self.numel():
+            self.data = torch.zeros(*shape, dtype=self.dtype)
+        return resize_(self, *shape, **options)
+
+
+@fault("tensors.add", "out_is_written_and_returned", models="pytorch/pytorch#62940")
+def strides_of_out_ignored():
+    """add(out=) writes as if out were contiguous."""
+
+    @replace("add")
+    def dense(add, a, b, *, out=None, **options):
+        if out is None or out.is_contiguous() or out.numel() != a.numel():
+            return add(a, b, **options) if out is None else add(a, b, out=out, **options)
+        out.as_strided(out.shape, (out.shape[1], 1)).copy_(add(a, b))
+        return out
+
+
+@fault("tensors.cat", "joined_tensors_are_new", green=("out_is_written_and_returned",))
+def cat_of_one_is_itself():
+    """cat of one tensor returns that tensor."""
+
+    @replace("cat")
+    def lazy(cat, tensors, *args, **options):
+        return tensors[0] if len(tensors) == 1 and not options else cat(tensors, *args, **options)
+
+
+def is_index(index, kind):
+    """Whether a part of an index is of this kind."""
+    return any(isinstance(part, kind) for part in (index if isinstance(index, tuple) else (index,)))
+
+
+@fault("tensors.Tensor.__getitem__", "any_index_reads_and_writes_as_numpy_does")
+def steps_of_slices_ignored():
+    """A slice with a step of three takes every second element."""
+
+    @replace("Tensor.__getitem__")
+    def stepless(getitem, self, index):
+        if isinstance(index, tuple):
+            index = tuple(
+                slice(i.start, i.stop, 2) if isinstance(i, slice) and i.step == 3 else i for i in index
+            )  # fmt: skip
+        return getitem(self, index)
+
+
+@fault("tensors.Tensor.__setitem__", "any_index_reads_and_writes_as_numpy_does", "writes_broadcast_cast_and_add_up")
+def writes_through_lists_lost():
+    """x[list] = value writes into a copy."""
+
+    @replace("Tensor.__setitem__")
+    def lost(setitem, self, index, value):
+        if is_index(index, torch.Tensor) or is_index(index, list):
+            return setitem(self.clone(), index, value)
+        return setitem(self, index, value)
+
+
+@fault(
+    "tensors.Tensor.__getitem__",
+    "masks_of_two_dimensions_take_two",
+    green=("any_index_reads_and_writes_as_numpy_does",),
+)
+def masks_taken_transposed():
+    """Elements under a mask of two dimensions come column by column."""
+
+    @replace("Tensor.__getitem__")
+    def columns(getitem, self, index):
+        got = getitem(self, index)
+        if isinstance(index, tuple) and any(getattr(i, "dtype", None) == torch.bool and i.dim() == 2 for i in index):
+            return got.flip(0) if got.dim() else got
+        return got
+
+
+@fault("tensors.Tensor.__getitem__", "gradients_of_an_index_go_where_it_read", models="pytorch/pytorch#136662")
+def repeated_indices_count_once():
+    """The gradient of an element that is read twice is that of one reading."""
+
+    @kernel("_index_put_impl_")
+    def once(original, self, indices, values, accumulate=False, unsafe=False):
+        return original(self, indices, values, False, unsafe)
+
+
+@fault("tensors.Tensor.to", "devices_do_not_mix")
+def to_always_copies():
+    """to() copies what is on the device already."""
+
+    @replace("Tensor.to")
+    def copied(to, self, *args, **options):
+        found = to(self, *args, **options)
+        return found.clone() if found is self else found
+
+
+@fault("tensors.nn.Module.to", "modules_move_in_place")
+def modules_get_new_parameters():
+    """Moving a module to another dtype gives it new parameters."""
+
+    @replace("nn.Module.double")
+    def renewed(double, self):
+        for module in self.modules():
+            for name, p in list(module._parameters.items()):
+                if p is not None:
+                    module._parameters[name] = torch.nn.Parameter(p.detach().clone())
+        return double(self)
