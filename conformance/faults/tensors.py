@@ -258,3 +258,96 @@ def modules_get_new_parameters():
                 if p is not None:
                     module._parameters[name] = torch.nn.Parameter(p.detach().clone())
         return double(self)
+
+
+@fault("tensors.Tensor.__getitem__", "illegal_indices_are_refused", green=("any_index_reads_and_writes_as_numpy_does",))
+def indices_clamped():
+    """A number beyond the end of a dimension reads the last element."""
+
+    @replace("Tensor.__getitem__")
+    def clamped(getitem, self, index):
+        if type(index) is int and self.dim():
+            index = min(index, self.shape[0] - 1)
+        return getitem(self, index)
+
+
+@fault("tensors.set_default_dtype", "the_default_dtype_decides_for_numbers")
+def default_dtype_stays():
+    """set_default_dtype has no effect."""
+
+    @replace("set_default_dtype")
+    def checked(set_default_dtype, kind):
+        set_default_dtype(kind)
+        set_default_dtype(torch.float32)
+
+
+@fault("tensors.set_default_device", "the_default_device_decides_for_factories")
+def default_device_stays():
+    """set_default_device has no effect."""
+    torch.set_default_device = lambda device: None
+
+
+@fault("tensors.Tensor.numpy", "what_cannot_be_shared_is_refused_or_forced")
+def numpy_always_forced():
+    """numpy() copies what it cannot share, without being told to."""
+
+    @replace("Tensor.numpy")
+    def forced(numpy, self, *, force=False):
+        return numpy(self, force=True)
+
+
+@fault("tensors.Tensor.item", "numbers_come_back_as_python_numbers")
+def items_are_floats():
+    """item of a bool is a float."""
+
+    @replace("Tensor.item")
+    def number(item, self):
+        return float(item(self)) if self.dtype == torch.bool else item(self)
+
+
+@fault("tensors.zeros_like", "factories_take_dtype_shape_and_strides_from_what_they_are_given")
+def zeros_like_forgets_strides():
+    """zeros_like is contiguous."""
+
+    @replace("zeros_like")
+    def dense(zeros_like, t, **options):
+        return zeros_like(t, **options).contiguous()
+
+
+@fault("tensors.Tensor.view", "bits_are_seen_in_another_dtype", green=("views_share_and_copies_do_not",))
+def bits_copied():
+    """view(dtype) returns a copy."""
+
+    @replace("Tensor.view")
+    def copied(view, self, *args):
+        return view(self, *args).clone() if isinstance(args[0], torch.dtype) else view(self, *args)
+
+
+@fault("tensors.Tensor.storage_offset", "storages_are_shared_and_seen_from_offsets")
+def offsets_not_told():
+    """storage_offset is zero."""
+    torch.Tensor.storage_offset = lambda self: 0
+
+
+@fault("tensors.Tensor.share_memory_", "shared_memory_is_kept_by_all_views")
+def memory_not_shared():
+    """share_memory_ does nothing."""
+    torch.Tensor.share_memory_ = lambda self: self
+
+
+@fault("tensors.Tensor.norm", "norms_of_known_vectors")
+def norms_are_euclidean():
+    """The method norm is Euclidean, whatever p."""
+
+    @replace("Tensor.norm")
+    def euclidean(norm, self, p=2, *args, **options):
+        return norm(self, 2, *args, **options)
+
+
+@fault("tensors.Tensor.stride", "memory_formats_are_strides")
+def clone_forgets_the_format():
+    """clone is contiguous."""
+
+    @replace("Tensor.clone")
+    def dense(clone, self, **options):
+        return clone(self, **{"memory_format": torch.contiguous_format, **options})
