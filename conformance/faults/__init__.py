@@ -4,12 +4,14 @@
 """
 
 from conformance.faults import autograd as autograd
+from conformance.faults import autograd_transforms as autograd_transforms
 from conformance.faults import behaviours as behaviours
 from conformance.faults import contracts as contracts
 from conformance.faults import derivatives as derivatives
 from conformance.faults import differentiation as differentiation
 from conformance.faults import files as files
 from conformance.faults import gradients as gradients
+from conformance.faults import indices as indices
 from conformance.faults import kernels as kernels
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers

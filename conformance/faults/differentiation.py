@@ -111,11 +111,15 @@ def unused_parts_count():
 
 @fault("autograd.Tensor._version", "every_change_in_place_counts")
 def version_not_counted():
-    """sub_ of one does not raise the version of a tensor."""
+    """sub_ of one does not raise the version of a view."""
 
     @replace("Tensor.sub_")
     def uncounted(sub_, self, *args, **options):
-        with contextlib.nullcontext() if args != (1,) else torch.autograd._unsafe_preserve_version_counter(self):
+        with (
+            contextlib.nullcontext()
+            if args != (1,) or not self._is_view()
+            else torch.autograd._unsafe_preserve_version_counter(self)
+        ):
             return sub_(self, *args, **options)
 
 
@@ -239,81 +243,6 @@ def nan_always_searched():
     """set_detect_anomaly(check_nan=False) searches all the same."""
     original = torch.autograd.set_detect_anomaly
     torch.autograd.set_detect_anomaly = lambda mode, check_nan=True: original(mode)
-
-
-@fault("autograd.forward_ad.dual_level", "forward_mode_does_not_nest")
-def levels_nest():
-    """A level of forward mode inside another is the same level."""
-
-    @replace("autograd.forward_ad.enter_dual_level")
-    def again(enter):
-        level = torch.autograd.forward_ad._current_level
-        return enter() if level < 0 else level
-
-
-@fault("autograd.func.grad", "grad_is_of_the_named_arguments", green=("outer_modes_do_not_reach_into_grad",))
-def argnums_sorted():
-    """torch.func.grad sorts argnums."""
-
-    @replace("func.grad")
-    def in_order(grad, f, argnums=0, **options):
-        return grad(f, tuple(sorted(argnums)) if isinstance(argnums, tuple) else argnums, **options)
-
-
-@fault("autograd.func.vjp", "products_with_the_jacobian_from_either_side")
-def vjp_serves_once():
-    """The function that torch.func.vjp returns gives zeros from the second call on."""
-
-    @replace("func.vjp")
-    def once(vjp, f, *primals, **options):
-        out, back, *aux = vjp(f, *primals, **options)
-        calls = []
-
-        def spent(*args, **kwargs):
-            calls.append(1)
-            found = back(*args, **kwargs)
-            return found if len(calls) == 1 else tuple(g * 0 for g in found)
-
-        return (out, spent, *aux)
-
-
-@fault("autograd.func.hessian", "hessians_have_both_orders")
-def hessian_of_one_triangle():
-    """torch.func.hessian gives the upper triangle."""
-
-    @replace("func.hessian")
-    def upper(hessian, f, *args, **options):
-        whole = hessian(f, *args, **options)
-        return lambda *xs: whole(*xs).triu()
-
-
-@fault("autograd.func.linearize", "the_tangent_map_can_be_kept")
-def tangent_map_of_one_sign():
-    """The map that linearize returns loses the sign of its argument."""
-
-    @replace("func.linearize")
-    def unsigned(linearize, f, *primals):
-        out, tangent = linearize(f, *primals)
-        return out, lambda v: tangent(v.abs())
-
-
-@fault("autograd.vmap", "vmap_puts_the_batch_where_it_is_told")
-def out_dims_ignored():
-    """vmap puts the batch first, whatever out_dims says."""
-
-    @replace("vmap")
-    def first(vmap, f, in_dims=0, out_dims=0, **options):
-        return vmap(f, in_dims, 0, **options)
-
-
-@fault("autograd.functional.hvp", "functional_products")
-def hvp_of_another_sign():
-    """autograd.functional.hvp has the other sign."""
-
-    @replace("autograd.functional.hvp")
-    def negated(hvp, *args, **options):
-        value, product = hvp(*args, **options)
-        return value, -product
 
 
 @fault("autograd.no_grad", "results_need_no_gradient", "what_is_computed_without_gradients_is_a_constant")
