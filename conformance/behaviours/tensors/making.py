@@ -13,7 +13,8 @@ from conformance.behaviours.promise import promise
 from conformance.behaviours.say import raises, same
 from conformance.checks.check import Unsupported
 
-NUMPY = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex128", "complex64"]  # of one name in both
+# dtypes that have the same name in both
+NUMPY = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8", "bool", "complex128", "complex64"]
 
 
 @promise("tensors", "tensor", levels={"float32": 1})
