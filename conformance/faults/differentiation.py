@@ -111,7 +111,7 @@ def unused_parts_count():
 
 @fault("autograd.Tensor._version", "every_change_in_place_counts")
 def version_not_counted():
-    """sub_ of one does not raise the version of a view."""
+    """sub_ of one does not raise the version of a vector of four."""
 
     @replace("Tensor.sub_")
     def uncounted(sub_, self, *args, **options):
