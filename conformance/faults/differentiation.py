@@ -111,16 +111,12 @@ def unused_parts_count():
 
 @fault("autograd.Tensor._version", "every_change_in_place_counts")
 def version_not_counted():
-    """sub_ of one does not raise the version of a vector of four."""
+    """zero_ does not raise the version of a tensor."""
 
-    @replace("Tensor.sub_")
-    def uncounted(sub_, self, *args, **options):
-        with (
-            contextlib.nullcontext()
-            if args != (1,) or not self._is_view()
-            else torch.autograd._unsafe_preserve_version_counter(self)
-        ):
-            return sub_(self, *args, **options)
+    @replace("Tensor.zero_")
+    def uncounted(zero_, self):
+        with torch.autograd._unsafe_preserve_version_counter(self):
+            return zero_(self)
 
 
 @fault("autograd.Tensor.expand", "memory_that_is_seen_twice_is_not_written")

@@ -102,7 +102,7 @@ def any_index_reads_and_writes_as_numpy_does(device: torch.device, dtype: torch.
         unique = want.size == np.unique(want).size
         if unique or value.ndim == 0:
             a[rest] = value
-            base[asked(index, device)] = torch.from_numpy(value).to(device).to(dtype)
+            base[asked(index, device)] = torch.from_numpy(np.asarray(value)).to(device).to(dtype)
             same(base.tolist(), torch.from_numpy(whole).to(dtype).tolist(), f"x[{index}] = {value.tolist()}")
 
 
