@@ -43,3 +43,12 @@ def test_the_op_that_the_page_adds_is_proved_and_passes_on_this_torch(tmp_path):
         env={**__import__("os").environ, "PYTHONPATH": str(PAGE.parents[1])},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_the_table_of_promises_is_up_to_date():
+    script = PAGE.parents[1] / "docs" / "scripts" / "promises.py"
+    done = subprocess.run(
+        [sys.executable, str(script), "--check"], capture_output=True, text=True, cwd=PAGE.parents[1], check=False,
+        env={**__import__("os").environ, "PYTHONPATH": str(PAGE.parents[1])},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -33,6 +33,7 @@ ALL = (
     | set(programs.CHECKS)
 )
 ALL |= set(examples.session.CHECKS)
+# Not every promise has a fault of its own: docs/promises.md says which.
 PROMISED = {promise.check for promise in PROMISES.values()}
 
 

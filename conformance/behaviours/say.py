@@ -44,15 +44,15 @@ def close(got: torch.Tensor, want: Any, what: str = "result", scale: Any = 0.0) 
     assert not wrong.any(), f"{what}: got {found[wrong][0]!r}, want {want[wrong][0]!r}, allowed {allowed[wrong][0]:.2g}"
 
 
-def raises(kind: type[Exception], call: Callable[[], Any], *words: str) -> None:
-    """`call` raises this kind of error, whose text has these words."""
+def raises(kind: type[Exception] | tuple[type[Exception], ...], call: Callable[[], Any], *words: str) -> None:
+    """`call` raises this kind of error, or one of these, whose text has these words."""
     try:
         out = call()
     except kind as error:
         for word in words:
             assert word in str(error), f"{word!r} is not in the error: {error}"
         return
-    raise AssertionError(f"returned {out!r} where {kind.__name__} was promised")
+    raise AssertionError(f"returned {out!r} where {getattr(kind, '__name__', kind)} was promised")
 
 
 def documented(thing: Any, words: str) -> None:

@@ -2,6 +2,8 @@
 
 from conformance.behaviours.autograd import backward as backward
 from conformance.behaviours.autograd import checkpoints as checkpoints
+from conformance.behaviours.autograd import function_transforms as function_transforms
+from conformance.behaviours.autograd import functional as functional
 from conformance.behaviours.autograd import functions as functions
 from conformance.behaviours.autograd import inplace as inplace
 from conformance.behaviours.autograd import leaves as leaves
