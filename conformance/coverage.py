@@ -11,6 +11,7 @@ from pathlib import Path
 import reference
 from conformance.checks.numeric import in_place
 from conformance.inventory import CLASSES, NAMESPACES, Name
+from conformance.loops.table import LOOPS
 from reference import lookup
 from reference.laws import LAWS
 from reference.nn import LAYERS
@@ -75,7 +76,8 @@ def covered_by(path: str) -> str | None:
         return path
     outer, _, last = path.rpartition(".")
     if outer in CLASSES:
-        return f"optim.{last}" if last in (OPTIMIZERS if outer == "optim" else SCHEDULES) else None
+        known = last in (OPTIMIZERS if outer == "optim" else SCHEDULES) or path in {loop.subject for loop in LOOPS}
+        return f"optim.{last}" if known else None
     law = path if path in LAWS else _FUNCTIONS.get(path)
     if law is not None:
         return f"laws.{law}"

@@ -12,6 +12,7 @@ from conformance.checks import REGISTRY
 from conformance.checks.check import Clock
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
+from conformance.loops import LoopSession, loop_cells
 from conformance.optimizers import optimizer_cells, optimizer_session
 from conformance.programs import ProgramSession, program_cells
 from conformance.schedules import ScheduleSession, schedule_cells
@@ -48,6 +49,7 @@ KINDS: dict[str, Kind] = {
     "optimizer": Kind(optimizer_cells, optimizer_session),
     "schedule": Kind(schedule_cells, ScheduleSession),
     "program": Kind(program_cells, ProgramSession),
+    "loop": Kind(loop_cells, LoopSession),
 }
 
 
