@@ -60,8 +60,8 @@ def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors:
     def moves(k: int) -> list[Any]:
         rng = np.random.default_rng((seed, k))
         moved = numbers(run(optimizer, case, touch=lambda a: a * (1.0 + STEP * signs(rng, a))))
-        near = Case(tuple(mapped(a, lambda x: near(rng, x)) for a in case.args), case.kwargs)
-        wide, narrow = (numbers(run(optimizer, near, d, tensors=tensors)) for d in (np.float64, np.float32))
+        close = Case(tuple(mapped(a, lambda x: near(rng, x)) for a in case.args), case.kwargs)
+        wide, narrow = (numbers(run(optimizer, close, d, tensors=tensors)) for d in (np.float64, np.float32))
         return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
 
     noise = _inner_noise(optimizer, case, base, numbers, seed)
@@ -90,8 +90,8 @@ def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Ex
     def moves(k: int) -> list[Any]:
         rng = np.random.default_rng((seed, k))
         moved = slopes([a * (1.0 + STEP * signs(rng, a)) for a in arrays], np.complex128)
-        near = [near(rng, a) for a in arrays]
-        wide, narrow = slopes(near, np.complex128), slopes(near, np.complex64)
+        close = [near(rng, a) for a in arrays]
+        wide, narrow = slopes(close, np.complex128), slopes(close, np.complex64)
         return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
 
     return Expected([(0, name) for name in names], Quantity(base, [dtype] * len(base), moves))
