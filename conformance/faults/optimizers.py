@@ -295,6 +295,30 @@ def steps_begin_again():
             s["step"] = torch.zeros_like(s["step"])
 
 
+@fault("optim.RMSprop", "state_cast", green=("steps", "state_dict", *MACHINERY))
+def state_loaded_as_it_was():
+    """load_state_dict does not cast the state to the dtype of the parameters."""
+
+    @method("RMSprop.load_state_dict")
+    def load(original, self, state):
+        original(self, state)
+        for s in self.state.values():
+            s["square_avg"] = s["square_avg"].float()
+
+
+@fault("optim.Adam", "mixed_dtypes", green=("steps", "foreach", *MACHINERY))
+def first_dtype_alone():
+    """Parameters of another dtype than the first are left out."""
+
+    @method("Adam.step")
+    def step(original, self, closure=None):
+        first = self.param_groups[0]["params"][0].dtype
+        for g in self.param_groups:
+            for p in g["params"]:
+                p.grad = p.grad if p.dtype == first else None
+        return original(self, closure)
+
+
 @fault("optim.SGD", "copies", green=("steps", "state_dict", *MACHINERY))
 def copy_at_half_the_rate():
     """What is unpickled (or copied) has half the rate."""
