@@ -11,6 +11,7 @@ from conformance.faults import lbfgs as lbfgs
 from conformance.faults import loops as loops
 from conformance.faults import modules as modules
 from conformance.faults import optimizers as optimizers
+from conformance.faults import optimizers_around as optimizers_around
 from conformance.faults import programs as programs
 from conformance.faults import randomness as randomness
 from conformance.faults import schedules as schedules
