@@ -25,6 +25,7 @@ from reference.programs.trainings import Program, Training
 from reference.rule import Array
 
 EPS, EPS64 = 2 * UNIT, 2.0**-52
+RUNS = 200  # so many steps are taken again with random errors, in whole trainings
 SMALL = 2.0**-36  # the size of errors that turn no decision
 AROUND = 10  # steps before and after
 
@@ -88,7 +89,10 @@ def _composed(program: Program, seed: int, steps: int) -> Measured:
         return [program.trained(seed, steps, fl) for fl in leans]
 
     def smooth() -> Spread:
-        return _spread(training, [(program.trained(seed, steps, Shaken(1, SMALL)), SMALL), (single, EPS)], _mean)
+        # an element whose own sensitivity is large (a small gradient that is divided by its size) may stay where it is
+        # by chance in one run: short trainings, which cost little, have more
+        runs = [program.trained(seed, steps, Shaken(10 + i, SMALL)) for i in range(min(8, max(1, RUNS // steps)))]
+        return _spread(training, [*((r, SMALL) for r in runs), (single, EPS)], _mean)
 
     def turning() -> Spread:
         return _spread(training, [(r, EPS) for r in (single, *turned())], _most)
