@@ -13,6 +13,7 @@ from conformance.behaviours import PROMISES
 from conformance.checks.numeric import in_place
 from conformance.inventory import CLASSES, FACILITIES, NAMESPACES, Name
 from conformance.laws import LAWS
+from conformance.loops.table import LOOPS
 from reference import lookup
 from reference.nn import LAYERS
 from reference.optim import ALL as OPTIMIZERS
@@ -78,7 +79,8 @@ def covered_by(path: str) -> str | None:
     if outer in FACILITIES or outer == "nn":
         return f"laws.{path}" if path in LAWS else _promised(path)
     if outer in CLASSES:
-        return f"optim.{last}" if last in (OPTIMIZERS if outer == "optim" else SCHEDULES) else None
+        known = last in (OPTIMIZERS if outer == "optim" else SCHEDULES) or path in {loop.subject for loop in LOOPS}
+        return f"optim.{last}" if known else None
     law = path if path in LAWS else _FUNCTIONS.get(path)
     if law is not None:
         return f"laws.{law}"

@@ -15,6 +15,7 @@ from conformance.composed import ComposedSession, composed_cells
 from conformance.examples import ExampleSession, example_cells
 from conformance.laws import LawSession, law_cells
 from conformance.layers import LayerSession, layer_cells
+from conformance.loops import LoopSession, loop_cells
 from conformance.optimizers import optimizer_cells, optimizer_session
 from conformance.programs import ProgramSession, program_cells
 from conformance.schedules import ScheduleSession, schedule_cells
@@ -54,6 +55,7 @@ KINDS: dict[str, Kind] = {
     "behaviour": Kind(behaviour_cells, BehaviourSession),
     "example": Kind(example_cells, ExampleSession),
     "program": Kind(program_cells, ProgramSession),
+    "loop": Kind(loop_cells, LoopSession),
 }
 
 

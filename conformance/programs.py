@@ -74,6 +74,8 @@ class ProgramSession:
         """The outcome of one cell."""
         if not holds(self.target.device, cell.dtype):
             return Result("unsupported", detail=f"{self.target.device} has no {cell.dtype}")
+        if self.spelling.absent:
+            return Result("unsupported", detail=self.spelling.absent)
         started = time.perf_counter()
         try:
             self.program = program_of(self.spelling, self.options)

@@ -40,6 +40,12 @@ class Spelling:
     def train(self) -> Callable[..., tuple[list[float], list[torch.Tensor]]]:
         return self.sources[-1]  # type: ignore[no-any-return]
 
+    @property
+    def absent(self) -> str:
+        """What this torch has not, or ""."""
+        name = self.arguments[0] if self.arguments else "SGD"
+        return "" if hasattr(torch.optim, name) else f"this torch has no torch.optim.{name}"
+
     def count(self, level: int) -> int:
         """The number of steps at a level."""
         return self.steps or STEPS[level]

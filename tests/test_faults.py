@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from conformance import examples, known, laws, layers, optimizers, programs, schedules
+from conformance import examples, known, laws, layers, loops, optimizers, programs, schedules
 from conformance.behaviours import PROMISES
 from conformance.checks import REGISTRY
 from conformance.cli import main
@@ -23,16 +23,10 @@ QUICK += ["bias_correction_one_step_late", "resumed_one_step_late"]
 # A fallback to the CPU shows only on another device: the test backend proves that check. The CPU has no
 # capturable optimizers; state that is shared after loading, and more evaluations than max_eval allows, are deviations
 # of every torch since 2.1.
-ELSEWHERE = {"fallback", "capturable", "state_shared", "evaluations"}
-ALL = (
-    set(REGISTRY)
-    | set(laws.CHECKS)
-    | set(layers.CHECKS)
-    | set(optimizers.CHECKS)
-    | set(schedules.CHECKS)
-    | set(programs.CHECKS)
-)
-ALL |= set(examples.session.CHECKS)
+# Replicas need two GPUs, and the ONNX evaluator is an extra: tests/test_loops.py proves that check.
+ELSEWHERE = {"fallback", "capturable", "state_shared", "evaluations", "replicas", "evaluated"}
+KINDS = (laws, layers, optimizers, schedules, programs, loops, examples.session)
+ALL = {*REGISTRY, *(check for kind in KINDS for check in kind.CHECKS)}
 # Not every promise has a fault of its own: docs/promises.md says which.
 PROMISED = {promise.check for promise in PROMISES.values()}
 

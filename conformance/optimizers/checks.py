@@ -148,6 +148,21 @@ def state_dict(t: Trial) -> None:
         t.match(t.run(forms.reloaded, more=remake, first=f"remake, {flags}, "), expected)
 
 
+@check(kind="missing", levels={"float32": 2})
+def state_cast(t: Trial) -> None:
+    """A state that is loaded for parameters of another dtype takes theirs."""
+    t.match(t.run(forms.through_double), t.known(t.case))
+
+
+@check(examples=0.5)
+def mixed_dtypes(t: Trial) -> None:
+    """One optimizer trains parameters of several dtypes, each as if it were alone; over lists too."""
+    expected = t.known(t.case)
+    t.match(t.run(forms.beside_others), expected)
+    if not takes("foreach")(t.optimizer):
+        t.match(t.run(forms.beside_others, {"foreach": True}), expected)
+
+
 def _again(t: Trial) -> dict[str, Any]:
     """Other options than the run has: those that count come with the state."""
     return {"lr": 0.75 * t.case.kwargs.get("lr", 1.0)}

@@ -70,6 +70,37 @@ def reloaded(make, remake, flags, add, ps, gs):
     return found + trained(other, add, others, gs[half:], half)
 
 
+def beside_others(make, add, ps, gs):
+    """Before each parameter stands one of another dtype with the same gradients, which changes nothing for it."""
+    other = torch.float32 if ps[0].dtype == torch.float64 else torch.float64
+    twins = [p.detach().to(other).requires_grad_() for p in ps]
+    opt = make([q for pair in zip(twins, ps) for q in pair])
+    found = []
+    for given in gs:
+        for p, twin, g in zip(ps, twins, given):
+            p.grad, twin.grad = g.clone(), g.to(other)
+        opt.step()
+        found.append(shown(opt, ps))
+    return found
+
+
+def through_double(make, add, ps, gs):
+    """Loaded in mid-run into an optimizer of float64 parameters, whose state is then float64, and from there back."""
+    opt, half = make(ps), (len(gs) + 1) // 2
+    found = trained(opt, add, ps, gs[:half])
+    wide = [p.detach().double().requires_grad_() for p in ps]
+    middle = make(wide)
+    middle.load_state_dict(copy.deepcopy(opt.state_dict()))
+    for p in wide:
+        for name, value in middle.state.get(p, {}).items():
+            if torch.is_tensor(value) and name not in ("step", "eta", "mu", "mu_product"):
+                assert value.dtype == torch.float64, f"{name} of a float64 parameter was loaded as {value.dtype}"
+    others = fresh(ps)
+    last = make(others)
+    last.load_state_dict(copy.deepcopy(middle.state_dict()))
+    return found + trained(last, add, others, gs[half:], half)
+
+
 def deep_copied(make, add, ps, gs):
     """The optimizer and its parameters copied in mid-run; the copy goes on after the original has gone astray."""
     opt, half = make(ps), (len(gs) + 1) // 2

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
-from reference.optim.record import optimizer
+from reference.optim.record import decayed, optimizer
 from reference.rule import Array
 
 
@@ -51,9 +51,7 @@ def sgd(
 
     State: momentum_buffer (b), with momentum. Source: torch.optim.SGD; Sutskever et al., ICML 2013.
     """
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay)
     if not momentum:
         return p - lr * g, {}
     buffer = s.get("momentum_buffer")
@@ -93,9 +91,7 @@ def asgd(
     with eta = lr and mu = 1 at first. State: step (t), eta, mu, ax.
     Source: Polyak and Juditsky, SIAM J. Control Optim. 30, 1992; Bottou, Stochastic gradient descent tricks, 2012.
     """
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay)
     t = s.get("step", 0) + 1
     eta, mu = s.get("eta", np.full(1, lr, p.dtype)), s.get("mu", np.ones(1, p.dtype))
     p = (1.0 - lambd * eta) * p - eta * g

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
-from reference.optim.record import optimizer
+from reference.optim.record import decayed, optimizer
 from reference.rule import Array, absolute
 
 ILLEGAL: list[dict[str, Any]] = [
@@ -53,11 +53,7 @@ def adam(
     Source: Kingma and Ba, arXiv:1412.6980, algorithm 1; Reddi et al., ICLR 2018; torch.optim.Adam.
     """
     beta1, beta2 = betas
-    g = -g if maximize else g
-    if weight_decay and decoupled_weight_decay:
-        p = (1.0 - lr * weight_decay) * p
-    elif weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay, lr if decoupled_weight_decay else None)
     t = s.get("step", 0) + 1
     m = beta1 * s.get("exp_avg", 0.0) + (1.0 - beta1) * g
     v = beta2 * s.get("exp_avg_sq", 0.0) + (1.0 - beta2) * (g * g)
@@ -113,9 +109,7 @@ def adamax(
     State: step, exp_avg (m), exp_inf (u). Source: Kingma and Ba, algorithm 2; torch.optim.Adamax.
     """
     beta1, beta2 = betas
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay)
     t = s.get("step", 0) + 1
     m = beta1 * s.get("exp_avg", 0.0) + (1.0 - beta1) * g
     u = np.maximum(beta2 * s.get("exp_inf", np.zeros_like(g)), absolute(g) + eps)
@@ -151,11 +145,7 @@ def nadam(
     State: step, mu_product (M_t), exp_avg (m), exp_avg_sq (v). Source: Dozat, ICLR 2016 workshop; torch.optim.NAdam.
     """
     beta1, beta2 = betas
-    g = -g if maximize else g
-    if weight_decay and decoupled_weight_decay:
-        p = (1.0 - lr * weight_decay) * p
-    elif weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay, lr if decoupled_weight_decay else None)
     t = s.get("step", 0) + 1
     mu, following = (beta1 * (1.0 - 0.5 * 0.96 ** (n * momentum_decay)) for n in (t, t + 1))
     product = s.get("mu_product", np.ones(1, p.dtype)) * mu
@@ -194,11 +184,7 @@ def radam(
     State: step, exp_avg (m), exp_avg_sq (v). Source: Liu et al., arXiv:1908.03265; torch.optim.RAdam.
     """
     beta1, beta2 = betas
-    g = -g if maximize else g
-    if weight_decay and decoupled_weight_decay:
-        p = (1.0 - lr * weight_decay) * p
-    elif weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay, lr if decoupled_weight_decay else None)
     t = s.get("step", 0) + 1
     m = beta1 * s.get("exp_avg", 0.0) + (1.0 - beta1) * g
     v = beta2 * s.get("exp_avg_sq", 0.0) + (1.0 - beta2) * (g * g)

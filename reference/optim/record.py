@@ -99,6 +99,18 @@ def optimizer(
     return register
 
 
+def decayed(p: Array, g: Array, maximize: bool, weight_decay: float, rate: float | None = None) -> tuple[Array, Array]:
+    """Parameter and gradient as a step begins: the gradient turned round where it maximizes, and the weight decay.
+
+    Coupled, the decay is added to the gradient: g + weight_decay p. Decoupled, given the rate, it shrinks the parameter
+    by itself: (1 - rate weight_decay) p.
+    """
+    g = -g if maximize else g
+    if weight_decay and rate is not None:
+        return (1.0 - rate * weight_decay) * p, g
+    return p, g + weight_decay * p if weight_decay else g
+
+
 def over(update: Update) -> Callable[..., tuple[list[Array], State]]:
     """The update over lists of parameters and gradients; a gradient of None leaves everything as it is."""
 

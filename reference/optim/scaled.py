@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
-from reference.optim.record import optimizer
+from reference.optim.record import decayed, optimizer
 from reference.rule import Array
 
 
@@ -45,9 +45,7 @@ def adagrad(
     State: step (t), sum (n, initial_accumulator_value at first).
     Source: Duchi et al., JMLR 12, 2011; torch.optim.Adagrad.
     """
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay)
     t = s.get("step", 0) + 1
     total = s.get("sum", np.full_like(p, initial_accumulator_value)) + g * g
     return p - lr / (1.0 + (t - 1.0) * lr_decay) * (g / (total**0.5 + eps)), {"step": t, "sum": total}
@@ -88,9 +86,7 @@ def rmsprop(
     State: step, square_avg (v), momentum_buffer (b), grad_avg (a). Source: Hinton's lecture 6, 2012; Graves,
     arXiv:1308.0850; torch.optim.RMSprop.
     """
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay)
     v = alpha * s.get("square_avg", 0.0) + (1.0 - alpha) * (g * g)
     state = {"step": s.get("step", 0) + 1, "square_avg": v}
     if centered:
@@ -133,9 +129,7 @@ def adadelta(
 
     State: step, square_avg (v), acc_delta (u). Source: Zeiler, arXiv:1212.5701; torch.optim.Adadelta.
     """
-    g = -g if maximize else g
-    if weight_decay:
-        g = g + weight_decay * p
+    p, g = decayed(p, g, maximize, weight_decay)
     v = rho * s.get("square_avg", 0.0) + (1.0 - rho) * (g * g)
     u = s.get("acc_delta", np.zeros_like(v))
     d = (u + eps) ** 0.5 / (v + eps) ** 0.5 * g

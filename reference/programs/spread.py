@@ -25,6 +25,7 @@ from reference.programs.trainings import Program, Training
 from reference.rule import Array
 
 EPS, EPS64 = 2 * UNIT, 2.0**-52
+RUNS = 200  # so many steps are taken again with random errors, in whole trainings
 SMALL = 2.0**-36  # the size of errors that turn no decision
 AROUND = 10  # steps before and after
 
@@ -39,11 +40,20 @@ class Spread:
 
 @dataclasses.dataclass(frozen=True)
 class Measured:
-    """A training, and the moves of its numbers: where decisions are kept, and where they may turn."""
+    """A training, and the moves of its numbers: where decisions are kept, and where they may turn. Each is run when it
+    is asked for."""
 
     training: Training
-    smooth: Spread
-    turning: Spread
+    _smooth: Callable[[], Spread]
+    _turning: Callable[[], Spread]
+
+    @functools.cached_property
+    def smooth(self) -> Spread:
+        return self._smooth()
+
+    @functools.cached_property
+    def turning(self) -> Spread:
+        return self._turning()
 
 
 @functools.lru_cache(maxsize=8)
@@ -55,11 +65,13 @@ def measure(program: Program, seed: int, steps: int) -> Measured:
     training = program.trained(seed, steps, exact)
     noisy = Noisy(0, exact.decided)
     kept = program.trained(seed, steps, noisy)
-    turned = [
-        program.trained(seed, steps, Noisy(i, exact.decided, lean, noisy.errors)) for i, lean in ((1, 1), (2, -1))
-    ]
-    smooth = _spread(training, [(kept, EPS)], _mean)
-    return Measured(training, smooth, _spread(training, [(r, EPS) for r in (kept, *turned)], _most))
+
+    def turning() -> Spread:
+        leans = [Noisy(i, exact.decided, lean, noisy.errors) for i, lean in ((1, 1), (2, -1))]
+        turned = [program.trained(seed, steps, fl) for fl in leans]
+        return _spread(training, [(r, EPS) for r in (kept, *turned)], _most)
+
+    return Measured(training, lambda: _spread(training, [(kept, EPS)], _mean), turning)
 
 
 def _composed(program: Program, seed: int, steps: int) -> Measured:
@@ -69,18 +81,27 @@ def _composed(program: Program, seed: int, steps: int) -> Measured:
     """
     exact = Exact(keep=True)
     training = program.trained(seed, steps, exact)
-    small = program.trained(seed, steps, Shaken(1, SMALL))
     rounded = Shaken(2, 0.0, np.float32, exact.decided)
     single = program.trained(seed, steps, rounded)
-    turned = [
-        program.trained(seed, steps, Shaken(i, EPS, np.float64, exact.decided, lean, rounded.errors))
-        for i, lean in ((3, 1), (4, -1))
-    ]
+
+    def turned() -> list[Training]:
+        leans = [Shaken(i, EPS, np.float32, exact.decided, lean, rounded.errors) for i, lean in ((3, 1), (4, -1))]
+        return [program.trained(seed, steps, fl) for fl in leans]
+
+    def smooth() -> Spread:
+        # an element whose own sensitivity is large (a small gradient that is divided by its size) may stay where it is
+        # by chance in one run: short trainings, which cost little, have more
+        runs = [program.trained(seed, steps, Shaken(10 + i, SMALL)) for i in range(min(8, max(1, RUNS // steps)))]
+        return _spread(training, [*((r, SMALL) for r in runs), (single, EPS)], _mean)
+
+    def turning() -> Spread:
+        return _spread(training, [(r, EPS) for r in (single, *turned())], _most)
+
     if program.coarse:  # numbers that are published in bfloat16 move as they do, whatever the dtype is, and turn relus
-        return Measured(training, _spread(training, [(r, EPS64) for r in (small, *turned)], _most),
-                        _spread(training, [(r, EPS) for r in (small, *turned)], _most))  # fmt: skip
-    smooth = _spread(training, [(small, SMALL), (single, EPS)], _mean)
-    return Measured(training, smooth, _spread(training, [(r, EPS) for r in (single, *turned)], _most))
+        runs = [program.trained(seed, steps, Shaken(1, SMALL)), *turned()]
+        spreads = [_spread(training, [(r, unit) for r in runs], _most) for unit in (EPS64, EPS)]
+        return Measured(training, lambda: spreads[0], lambda: spreads[1])
+    return Measured(training, smooth, turning)
 
 
 def _mean(moves: Array) -> float:
