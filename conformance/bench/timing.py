@@ -30,6 +30,7 @@ LEAST = 5  # samples of a block
 MOST = 2000
 SHOWN = 20  # samples that a journal keeps, for who wants to see more than their minimum
 PIPELINED = 1e-3  # seconds that a pipelined sample takes at least
+QUEUED = 8  # calls in a pipelined sample of an asynchronous device at least: with one there is no pipeline
 
 Call = Callable[[], Any]
 Clock = Callable[[], float]
@@ -71,7 +72,7 @@ class Block:
 
 def warm_up(call: Call, device: Device, clock: Clock = time.perf_counter, most: float = WARM_MOST) -> tuple[int, bool]:
     """Call until the medians of two windows agree within 5%. Returns the calls that took, and whether they agreed."""
-    began, calls, last = clock(), 0, math.inf
+    began, calls, last = clock(), 0, math.nan
     while True:
         times = [_timed(call, device, clock) for _ in range(WINDOW)]
         calls += WINDOW
@@ -106,7 +107,7 @@ def latency(call: Call, device: Device, seconds: float, clock: Clock = time.perf
 
 
 def pipelined(call: Call, device: Device, seconds: float, clock: Clock = time.perf_counter) -> Block:
-    """The column `pipelined`: so many calls to a sample that it takes a millisecond."""
+    """The column `pipelined`: so many calls to a sample that it takes a millisecond, and a queue can form."""
 
     def many(calls: int) -> float:
         def repeat() -> None:
@@ -115,7 +116,7 @@ def pipelined(call: Call, device: Device, seconds: float, clock: Clock = time.pe
 
         return _timed(repeat, device, clock)
 
-    calls = 1
+    calls = QUEUED if device.asynchronous else 1
     while many(calls) < PIPELINED and calls < 2**16:
         calls *= 2
     return _block(lambda: many(calls) / calls, seconds, clock, calls)

@@ -43,7 +43,7 @@ def main() -> int:
     chosen = parser.parse_args()
     unchanged = chosen.what == "unchanged"
     patterns = chosen.select or ([] if unchanged else [f"{name}*" for name in SLOWED])
-    items = [i for i in session.items(1, patterns, ("float32",))]
+    items = session.items(1, patterns, ("float32",))
     with tempfile.TemporaryDirectory() as folder:
         setups = []
         for percent in ("0", "0" if unchanged else chosen.what):
