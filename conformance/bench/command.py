@@ -137,6 +137,8 @@ def _compare(chosen: argparse.Namespace) -> int:
     dtypes, settings = _settled(chosen)
     items = session.items(chosen.level, chosen.select, dtypes)
     pairs = statistics.PAIRS if chosen.pairs is None else chosen.pairs
+    if pairs < statistics.FEWEST:
+        raise ValueError(f"--pairs {pairs}: at least {statistics.FEWEST} are needed")
     with contextlib.ExitStack() as stack:
         base = stack.enter_context(opened(chosen.base, [*chosen.setup, *chosen.base_setup]))
         head = stack.enter_context(opened(chosen.head, [*chosen.setup, *chosen.head_setup]))
