@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,7 +130,7 @@ def _bench(chosen: argparse.Namespace) -> int:
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    from conformance.bench import gate, measure, session, statistics
+    from conformance.bench import gate, measure, results, session, statistics
     from conformance.bench.sources import Stored, opened
     from conformance.journal import Journal
     from reports.bench import write_comparison
@@ -151,6 +152,7 @@ def _compare(chosen: argparse.Namespace) -> int:
             counts = [len(b) for s in stored for (_, place), b in s.blocks.items() if place in where]
             pairs = min(pairs, max(counts, default=0) // 2)
         found = []
+        settings = dataclasses.replace(settings, columns=(results.FIGURE,))  # the others judge nothing
         with session.Session(settings) as measured:
             for place in where:
                 here = [i for i in items if not session.fits(i, place)]

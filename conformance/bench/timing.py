@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from statistics import median
 from typing import Any
 
@@ -151,19 +151,28 @@ def on_device(call: Call, device: Device, seconds: float, clock: Clock = time.pe
 
 
 def measure(
-    call: Call, device: Device, seconds: float, transfer: Call | None = None, clock: Clock = time.perf_counter
+    call: Call,
+    device: Device,
+    seconds: float,
+    transfer: Call | None = None,
+    clock: Clock = time.perf_counter,
+    wanted: Collection[str] = COLUMNS,
 ) -> dict[str, Any]:
-    """Every column that the device has, of a call. `transfer` is the call with its copies to the device and back."""
+    """The columns that are wanted and that the device has, of a call.
+
+    `transfer` is the call with its copies to the device and back.
+    """
     calls, stable = warm_up(call, device, clock)
     if device.memory is not None:
         device.memory()
-    found: dict[str, Block | None] = {
-        "latency": latency(call, device, seconds, clock),
-        "pipelined": pipelined(call, device, seconds, clock),
-        "cold": cold(call, device, seconds / 2, clock),
-        "device": on_device(call, device, seconds, clock),
-        "transfer": None if transfer is None else latency(transfer, device, seconds / 2, clock),
+    ways: dict[str, Callable[[], Block | None]] = {
+        "latency": lambda: latency(call, device, seconds, clock),
+        "pipelined": lambda: pipelined(call, device, seconds, clock),
+        "cold": lambda: cold(call, device, seconds / 2, clock),
+        "device": lambda: on_device(call, device, seconds, clock),
+        "transfer": lambda: None if transfer is None else latency(transfer, device, seconds / 2, clock),
     }
+    found = {name: way() if name in wanted else None for name, way in ways.items()}
     return {
         "columns": {name: None if block is None else block.record() for name, block in found.items()},
         "warm": {"calls": calls, "stable": stable},

@@ -185,7 +185,7 @@ def _measure(item: Any, where: str, device: Any, request: dict[str, Any]) -> dic
 
     made = prepared(item, where, device, request["answers"], request["seed"])
     began = time.perf_counter()
-    columns = timing.measure(made.call, device, request["seconds"], made.transfer)
+    columns = timing.measure(made.call, device, request["seconds"], made.transfer, wanted=request["columns"])
     took = time.perf_counter() - began
     return {**columns, "answer": made.answer, "flops": made.flops, "bytes": made.bytes, "took": took}
 

@@ -51,7 +51,7 @@ def main() -> int:
             path.write_text(f'import os\nos.environ["SPIN"] = "{percent}"\nexec(open({str(SPIN)!r}).read())\n')
             setups.append(() if unchanged else (str(path),))
         base, head = (session.Interpreter(name, setup=s) for name, s in zip(("BASE", "HEAD"), setups))
-        settings = session.Settings(seconds=chosen.seconds, seed=chosen.seed)
+        settings = session.Settings(seconds=chosen.seconds, seed=chosen.seed, columns=(FIGURE,))
         with session.Session(settings) as measured:
             found = gate.Gate(base, head, "cpu/1", measured, measure.stderr, chosen.seed).compare(items, chosen.pairs)
     verdicts, others = Counter[str](), Counter[str]()

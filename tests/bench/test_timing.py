@@ -121,3 +121,9 @@ def test_a_measurement_has_every_column_or_none_in_its_place():
     found = timing.measure(sim.call, with_memory, 0.01, transfer=sim.call, clock=sim.clock)
     assert found["memory"] == 42  # the first call resets what came before
     assert found["columns"]["transfer"]["min"] > 0
+
+
+def test_only_the_wanted_columns_are_measured():
+    sim = Simulated()
+    found = timing.measure(sim.call, sim.device(), 0.01, clock=sim.clock, wanted=("pipelined",))["columns"]
+    assert [name for name, block in found.items() if block] == ["pipelined"]
