@@ -137,7 +137,7 @@ def runner(body: Body, mode: str, cotangent: Tensor | None) -> Callable[[], Any]
 
 
 def answer(body: Body, mode: str, cotangent: Tensor | None) -> tuple[Tensor, Sequence[Tensor]]:
-    """The result, and the gradients of the floating leaves under the cotangent."""
+    """The result, and the gradients of the floating leaves under the cotangent; the device may still be at work."""
     if mode == "training":
         wanted = [t.requires_grad_() for t in body.leaves if t.is_floating_point()]
         out = body.call()
@@ -146,4 +146,4 @@ def answer(body: Body, mode: str, cotangent: Tensor | None) -> tuple[Tensor, Seq
     with torch.no_grad():
         for _ in range(STEPS if mode == "step" else 1):
             out = body.call()
-    return out.clone(), ()
+    return out, ()

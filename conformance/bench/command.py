@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import subprocess
 import sys
 from collections.abc import Callable
@@ -129,7 +130,7 @@ def _bench(chosen: argparse.Namespace) -> int:
 
 
 def _compare(chosen: argparse.Namespace) -> int:
-    from conformance.bench import gate, measure, session, statistics
+    from conformance.bench import gate, measure, results, session, statistics
     from conformance.bench.sources import Stored, opened
     from conformance.journal import Journal
     from reports.bench import write_comparison
@@ -137,6 +138,8 @@ def _compare(chosen: argparse.Namespace) -> int:
     dtypes, settings = _settled(chosen)
     items = session.items(chosen.level, chosen.select, dtypes)
     pairs = statistics.PAIRS if chosen.pairs is None else chosen.pairs
+    if pairs < statistics.FEWEST:
+        raise ValueError(f"--pairs {pairs}: at least {statistics.FEWEST} are needed")
     with contextlib.ExitStack() as stack:
         base = stack.enter_context(opened(chosen.base, [*chosen.setup, *chosen.base_setup]))
         head = stack.enter_context(opened(chosen.head, [*chosen.setup, *chosen.head_setup]))
@@ -149,6 +152,7 @@ def _compare(chosen: argparse.Namespace) -> int:
             counts = [len(b) for s in stored for (_, place), b in s.blocks.items() if place in where]
             pairs = min(pairs, max(counts, default=0) // 2)
         found = []
+        settings = dataclasses.replace(settings, columns=(results.FIGURE,))  # the others judge nothing
         with session.Session(settings) as measured:
             for place in where:
                 here = [i for i in items if not session.fits(i, place)]

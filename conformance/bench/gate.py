@@ -59,9 +59,7 @@ class Gate:
         self.prints: dict[str, dict[str, Any]] = {}
 
     def compare(self, items: Sequence[Item], pairs: int) -> list[Comparison]:
-        """A verdict for each item. Raises WorkerError, fingerprint.MismatchError, ValueError for too few pairs."""
-        if pairs < statistics.FEWEST:
-            raise ValueError(f"--pairs {pairs}: at least {statistics.FEWEST} are needed")
+        """A verdict for each item; of fewer than 8 pairs UNDECIDED. Raises WorkerError, fingerprint.MismatchError."""
         first = self._pairs(items, pairs, 0)
         suspects = [i for i in items if self._alarmed(first[i.id])]
 

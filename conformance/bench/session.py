@@ -18,6 +18,7 @@ from typing import Any
 
 from conformance.bench import parity
 from conformance.bench.parity import Item, item_from
+from conformance.bench.timing import COLUMNS
 from conformance.bench.worker_mark import MARK
 from conformance.bench.workloads import WORKLOADS
 
@@ -48,6 +49,7 @@ class Settings:
     seconds: float = 0.05  # for each column of an item
     most_bytes: int = 2**30  # that a stream of the ceilings may touch
     answers: str = ""  # the folder for answers
+    columns: tuple[str, ...] = COLUMNS
 
 
 def ask(interpreter: Interpreter, request: dict[str, Any], items: int = 0) -> list[dict[str, Any]]:

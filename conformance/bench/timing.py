@@ -18,7 +18,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from statistics import median
 from typing import Any
 
@@ -30,6 +30,7 @@ LEAST = 5  # samples of a block
 MOST = 2000
 SHOWN = 20  # samples that a journal keeps, for who wants to see more than their minimum
 PIPELINED = 1e-3  # seconds that a pipelined sample takes at least
+QUEUED = 8  # calls in a pipelined sample of an asynchronous device at least: with one there is no pipeline
 
 Call = Callable[[], Any]
 Clock = Callable[[], float]
@@ -71,7 +72,7 @@ class Block:
 
 def warm_up(call: Call, device: Device, clock: Clock = time.perf_counter, most: float = WARM_MOST) -> tuple[int, bool]:
     """Call until the medians of two windows agree within 5%. Returns the calls that took, and whether they agreed."""
-    began, calls, last = clock(), 0, math.inf
+    began, calls, last = clock(), 0, math.nan
     while True:
         times = [_timed(call, device, clock) for _ in range(WINDOW)]
         calls += WINDOW
@@ -106,7 +107,7 @@ def latency(call: Call, device: Device, seconds: float, clock: Clock = time.perf
 
 
 def pipelined(call: Call, device: Device, seconds: float, clock: Clock = time.perf_counter) -> Block:
-    """The column `pipelined`: so many calls to a sample that it takes a millisecond."""
+    """The column `pipelined`: so many calls to a sample that it takes a millisecond, and a queue can form."""
 
     def many(calls: int) -> float:
         def repeat() -> None:
@@ -115,7 +116,7 @@ def pipelined(call: Call, device: Device, seconds: float, clock: Clock = time.pe
 
         return _timed(repeat, device, clock)
 
-    calls = 1
+    calls = QUEUED if device.asynchronous else 1
     while many(calls) < PIPELINED and calls < 2**16:
         calls *= 2
     return _block(lambda: many(calls) / calls, seconds, clock, calls)
@@ -150,19 +151,28 @@ def on_device(call: Call, device: Device, seconds: float, clock: Clock = time.pe
 
 
 def measure(
-    call: Call, device: Device, seconds: float, transfer: Call | None = None, clock: Clock = time.perf_counter
+    call: Call,
+    device: Device,
+    seconds: float,
+    transfer: Call | None = None,
+    clock: Clock = time.perf_counter,
+    wanted: Collection[str] = COLUMNS,
 ) -> dict[str, Any]:
-    """Every column that the device has, of a call. `transfer` is the call with its copies to the device and back."""
+    """The columns that are wanted and that the device has, of a call.
+
+    `transfer` is the call with its copies to the device and back.
+    """
     calls, stable = warm_up(call, device, clock)
     if device.memory is not None:
         device.memory()
-    found: dict[str, Block | None] = {
-        "latency": latency(call, device, seconds, clock),
-        "pipelined": pipelined(call, device, seconds, clock),
-        "cold": cold(call, device, seconds / 2, clock),
-        "device": on_device(call, device, seconds, clock),
-        "transfer": None if transfer is None else latency(transfer, device, seconds / 2, clock),
+    ways: dict[str, Callable[[], Block | None]] = {
+        "latency": lambda: latency(call, device, seconds, clock),
+        "pipelined": lambda: pipelined(call, device, seconds, clock),
+        "cold": lambda: cold(call, device, seconds / 2, clock),
+        "device": lambda: on_device(call, device, seconds, clock),
+        "transfer": lambda: None if transfer is None else latency(transfer, device, seconds / 2, clock),
     }
+    found = {name: way() if name in wanted else None for name, way in ways.items()}
     return {
         "columns": {name: None if block is None else block.record() for name, block in found.items()},
         "warm": {"calls": calls, "stable": stable},

@@ -8,6 +8,7 @@ answers. One line of JSON for each thing that is known, with a mark before it, s
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import platform
 import sys
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -123,51 +125,69 @@ def _container() -> str:
         return f"{kind}, {platform.platform()}"
 
 
-def _measure(item: Any, where: str, device: Any, request: dict[str, Any]) -> dict[str, Any]:
-    """The block of an item: its answers in a file, its flops and bytes, and every column."""
+@dataclasses.dataclass
+class Prepared:
+    """An item that is ready to be timed: its answers are in a file, and its work is counted."""
+
+    call: Callable[[], Any]
+    transfer: Callable[[], Any] | None
+    answer: str
+    flops: int
+    bytes: int
+
+
+def prepared(item: Any, where: str, device: Any, answers: str, seed: int) -> Prepared:
+    """Make an item on a device. Raises what torch raises where it has no kernel for it."""
     import torch
 
-    from conformance.bench import bodies, parity, timing, work
+    from conformance.bench import bodies, parity, work
     from conformance.bench.workloads import WORKLOADS
 
-    workload, seed = WORKLOADS[item.workload], request["seed"]
+    workload = WORKLOADS[item.workload]
     arrays = workload.arrays(item.size, seed)
-    host = [torch.from_numpy(a).to(torch_dtype(item.dtype)) if a.dtype.kind == "f" else torch.from_numpy(a)
-            for a in arrays]  # fmt: skip
+    dtype = torch_dtype(item.dtype)
+    host = [torch.from_numpy(a) for a in arrays]
+    host = [t.to(dtype) if t.is_floating_point() else t for t in host]
     body = bodies.BODIES[item.workload]([t.to(where) for t in host])
     kept = parity.rows(workload, arrays[workload.rows[0]].shape[0], seed) if workload.rows else None
     with torch.no_grad():
         shape = tuple(body.call().shape)
-    g = masked = None
-    if item.mode == "training":
-        g, masked = (
-            torch.from_numpy(parity.cotangent(shape, rows, seed)).to(where, torch_dtype(item.dtype))
-            for rows in (None, kept)
-        )
-    answer = _answer(bodies.answer(body, item.mode, masked), body, kept, workload.rows, device, request["answers"])
-    call = bodies.runner(body, item.mode, g)
-    transfer = None
-    if where != "cpu":
-        pinned = [t.pin_memory() for t in host] if where.startswith("cuda") else host
-
-        def transfer() -> None:
-            for t, h in zip(body.leaves, pinned):
-                t.data.copy_(h, non_blocking=True)
-            out = call()
-            (out if isinstance(out, torch.Tensor) else out[0]).cpu()
-
-    body.begin()
-    began = time.perf_counter()
-    columns = timing.measure(call, device, request["seconds"], transfer)
     training = item.mode == "training"
-    result = np.empty(shape, np.float32)
-    return {
-        **columns,
-        "answer": answer,
-        "flops": work.flops(item, arrays),
-        "bytes": work.itemsize(item.dtype) * workload.moved(arrays, [result], item.size, training),
-        "took": time.perf_counter() - began,
-    }
+    g, masked = (
+        torch.from_numpy(parity.cotangent(shape, rows, seed)).to(where, dtype) if training else None
+        for rows in (None, kept)
+    )
+    answer = _answer(bodies.answer(body, item.mode, masked), body, kept, workload.rows, device, answers)
+    body.begin()
+    call = bodies.runner(body, item.mode, g)
+    transfer = None if where == "cpu" else _with_transfer(call, body.leaves, host, where)
+    moved = workload.moved(arrays, [np.empty(shape, np.float32)], item.size, training)
+    return Prepared(call, transfer, answer, work.flops(item, arrays), work.itemsize(item.dtype) * moved)
+
+
+def _with_transfer(call: Callable[[], Any], leaves: Any, host: Any, where: str) -> Callable[[], Any]:
+    """The call with its inputs copied to the device first, and its result back."""
+    if where.startswith("cuda"):
+        host = [t.pin_memory() for t in host]
+
+    def transfer() -> None:
+        for t, h in zip(leaves, host):
+            t.data.copy_(h, non_blocking=True)
+        out = call()
+        (out[0] if isinstance(out, tuple) else out).cpu()
+
+    return transfer
+
+
+def _measure(item: Any, where: str, device: Any, request: dict[str, Any]) -> dict[str, Any]:
+    """The block of an item: its answers, its work, and every column."""
+    from conformance.bench import timing
+
+    made = prepared(item, where, device, request["answers"], request["seed"])
+    began = time.perf_counter()
+    columns = timing.measure(made.call, device, request["seconds"], made.transfer, wanted=request["columns"])
+    took = time.perf_counter() - began
+    return {**columns, "answer": made.answer, "flops": made.flops, "bytes": made.bytes, "took": took}
 
 
 def _answer(found: Any, body: Any, kept: Any, batched: tuple[int, ...], device: Any, folder: str) -> str:

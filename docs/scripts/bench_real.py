@@ -43,7 +43,7 @@ def main() -> int:
     chosen = parser.parse_args()
     unchanged = chosen.what == "unchanged"
     patterns = chosen.select or ([] if unchanged else [f"{name}*" for name in SLOWED])
-    items = list(session.items(1, patterns, ("float32",)))
+    items = session.items(1, patterns, ("float32",))
     with tempfile.TemporaryDirectory() as folder:
         setups = []
         for percent in ("0", "0" if unchanged else chosen.what):
@@ -51,7 +51,7 @@ def main() -> int:
             path.write_text(f'import os\nos.environ["SPIN"] = "{percent}"\nexec(open({str(SPIN)!r}).read())\n')
             setups.append(() if unchanged else (str(path),))
         base, head = (session.Interpreter(name, setup=s) for name, s in zip(("BASE", "HEAD"), setups))
-        settings = session.Settings(seconds=chosen.seconds, seed=chosen.seed)
+        settings = session.Settings(seconds=chosen.seconds, seed=chosen.seed, columns=(FIGURE,))
         with session.Session(settings) as measured:
             found = gate.Gate(base, head, "cpu/1", measured, measure.stderr, chosen.seed).compare(items, chosen.pairs)
     verdicts, others = Counter[str](), Counter[str]()

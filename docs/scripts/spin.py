@@ -2,8 +2,8 @@
 
     SPIN=5 torch-conformance bench compare . . --head-setup docs/scripts/spin.py --select mm
 
-The kernel is replaced through torch.library, as a backend author would; with SPIN=0 it is replaced all the same,
-so that BASE and HEAD differ in the spin alone.
+The kernel is replaced through torch.library, as a backend author would; with SPIN=0 it is replaced all the same, so
+that BASE and HEAD differ in the spin alone.
 """
 
 from __future__ import annotations

@@ -16,6 +16,36 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine")
 # a shared machine may be slow, a page that grows with the square of its cells is slower
 PATIENCE = 15
+# headers, controls and sections without a name
+UNNAMED = """() => [
+  ...[...document.querySelectorAll("thead th, tbody th")].filter((th) => !th.hasAttribute("scope")),
+  ...[...document.querySelectorAll("input, select")].filter((control) => !control.labels.length),
+  ...[...document.querySelectorAll("section")].filter((part) => !document.getElementById(
+    part.getAttribute("aria-labelledby"))),
+].map((element) => element.outerHTML)"""
+# texts of less than 4.5 to 1
+WEAK = """() => {
+  const parse = (text) => text.match(/[\\d.]+/g).map(Number);
+  const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
+    .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
+    .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
+  const behind = (element) => {
+    for (let at = element; at; at = at.parentElement) {
+      const rgb = parse(getComputedStyle(at).backgroundColor);
+      if (rgb.length === 3 || rgb[3] > 0) return rgb;
+    }
+    return [255, 255, 255];
+  };
+  const found = [];
+  for (const element of document.querySelectorAll("body *")) {
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    if (!own || !element.checkVisibility() || element.closest(":disabled, script")) continue;
+    const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
+  }
+  return found;
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -203,13 +233,7 @@ def test_hostile_text_is_shown_and_does_nothing(visit):
 def test_headings_tables_and_controls_are_named(visit):
     page = visit("small")
     page.locator(".family summary").click()
-    unnamed = """() => [
-      ...[...document.querySelectorAll("thead th, tbody th")].filter((th) => !th.hasAttribute("scope")),
-      ...[...document.querySelectorAll("input, select")].filter((control) => !control.labels.length),
-      ...[...document.querySelectorAll("section")].filter((part) => !document.getElementById(
-        part.getAttribute("aria-labelledby"))),
-    ].map((element) => element.outerHTML)"""
-    assert page.evaluate(unnamed) == []
+    assert page.evaluate(UNNAMED) == []
     names = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4,h5')].map(h => h.tagName)")
     levels = [int(name[1]) for name in names]
     assert levels[0] == 1 and all(after - before <= 1 for before, after in itertools.pairwise(levels))
@@ -219,26 +243,4 @@ def test_headings_tables_and_controls_are_named(visit):
 def test_text_has_contrast(visit, scheme):
     page = visit("small", color_scheme=scheme)
     page.locator(".family summary").click()
-    weak = """() => {
-      const parse = (text) => text.match(/[\\d.]+/g).map(Number);
-      const light = (rgb) => rgb.slice(0, 3).map((v) => v / 255)
-        .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4))
-        .reduce((sum, v, n) => sum + v * [0.2126, 0.7152, 0.0722][n], 0);
-      const behind = (element) => {
-        for (let at = element; at; at = at.parentElement) {
-          const rgb = parse(getComputedStyle(at).backgroundColor);
-          if (rgb.length === 3 || rgb[3] > 0) return rgb;
-        }
-        return [255, 255, 255];
-      };
-      const found = [];
-      for (const element of document.querySelectorAll("body *")) {
-        const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
-        if (!own || !element.checkVisibility() || element.closest(":disabled, script")) continue;
-        const [a, b] = [light(parse(getComputedStyle(element).color)), light(behind(element))];
-        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-        if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${element.outerHTML.slice(0, 120)}`);
-      }
-      return found;
-    }"""
-    assert page.evaluate(weak) == []
+    assert page.evaluate(WEAK) == []
