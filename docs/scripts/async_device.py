@@ -33,6 +33,8 @@ def mm(tensors: list[torch.Tensor]) -> bodies.Body:
             torch.mm(a, b, out=out)
 
     def call() -> torch.Tensor:
+        if a.is_meta:  # the flops are being counted
+            return torch.mm(a, b)
         if len(pending) >= DEEP:
             pending.pop(0).result()
         pending.append(queue.submit(product))
