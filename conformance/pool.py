@@ -115,6 +115,9 @@ def _drive(base: Sequence[Unit], rest: Sequence[Unit], plan: Plan, watch: Watch,
     """Run units in one pool: to the end, or until the pool breaks, as it does where every worker dies idle."""
     # one worker a core is the parallelism: NumPy's own threads would fight over the same cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # a worker that a kernel has killed leaves its semaphores: they are cleaned up, and nobody need read of it
+    told = [os.environ.get("PYTHONWARNINGS"), "ignore::UserWarning:multiprocessing.resource_tracker"]
+    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, told))
     context = multiprocessing.get_context("spawn")
     with ProcessPool(
         max_workers=max(1, min(plan.workers, len(base) + len(rest))), context=context,

@@ -27,7 +27,6 @@ from reports.verdict import EXITS, judge
 
 # Scripts of at most this many failing cells are tried in a fresh process; a broken torch has thousands.
 CONFIRM = 200
-SMOKE = 1  # the level of which nothing more is asked than half a minute
 # Cells that kill are run once more, case by case, to find the case; each costs a fresh process.
 BLAME = 12
 
@@ -220,11 +219,11 @@ def plan_for(prepared: Prepared, journal: Journal) -> Plan:
 def explain(prepared: Prepared, plan: Plan) -> None:
     """Give the failures that need it a script, and try the scripts in fresh processes, as many at once as workers.
 
-    A smoke run does this for what is not known alone: a known deviation was tried when it was entered.
+    Up to the standard level this is done for what is not known alone: a known deviation was tried when it was entered.
     """
     run = read(plan.journal.path)
     failing = [c for c in run.cells.values() if c.failing and c.result is not None]
-    if prepared.request.level == SMOKE:
+    if prepared.request.level <= known.STANDARD:
         failing = [c for c in failing if c.known is None]
     dead = {c.id for c in failing if c.outcome in ("crash", "timeout") and not (c.failure and c.failure.script)}
     scripts: dict[str, str] = {c.id: c.failure.script for c in failing if c.failure and c.failure.script}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import faulthandler
+import logging
 import multiprocessing
 import os
 import signal
@@ -54,6 +55,7 @@ def _import_torch(setup: list[str]) -> None:
     import torch
 
     torch.set_num_threads(1)
+    logging.disable(logging.ERROR)  # compilers log what they raise
 
 
 def work(records: list[dict[str, Any]], options: dict[str, Any], entries: list[known.Deviation]) -> dict[str, float]:

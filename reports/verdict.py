@@ -178,5 +178,6 @@ def _about_stale(run: Run) -> list[str]:
     stale = run.footer.stale if run.footer else ()
     if not stale:
         return []
-    file = run.header.known or "the known file"
+    files = (run.header.known or "the known file").split(", ")
+    file = files[0] if len(files) == 1 else f"the {len(files)} known files"
     return [f"Take {plural(len(stale), 'stale entry')} out of {file}: listed below."]
