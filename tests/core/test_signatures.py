@@ -162,7 +162,7 @@ def told(rule: Rule, name: str) -> tuple[str, list[list[Parameter]]]:
     return ("documentation", [documented]) if documented else ("", [])
 
 
-@pytest.mark.parametrize("name", sorted(set(rules()) - set(UNTOLD)))
+@pytest.mark.parametrize("name", sorted(n for n in set(rules()) - set(UNTOLD) if resolve(n) is not None))
 def test_the_signature_is_torchs(name):
     rule = rules()[name]
     where, overloads = told(rule, name)
