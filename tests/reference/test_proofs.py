@@ -5,9 +5,15 @@ import inspect
 import pytest
 
 from reference import lookup, rules
-from tests.reference.proof import prove, prove_slip
+from tests.reference.proof import prove, prove_real, prove_single, prove_slip, prove_slip_moves, prove_stepped
 
 ALL = sorted(rules())
+READS_THE_DTYPE = {"stft"}  # a complex signal has a spectrum of two sides
+GRADIENT_OF_THE_OUTPUT_ALONE = [
+    *("exp", "exp2", "expm1", "sqrt", "rsqrt", "reciprocal", "tan", "tanh", "sigmoid", "erfinv", "special.ndtri"),
+    *("softmax", "log_softmax", "nn.functional.softmax", "nn.functional.log_softmax", "nn.functional.softmin"),
+    *("linalg.inv", "linalg.tensorinv", "linalg.cholesky", "cholesky", "norm_except_dim"),
+]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -38,6 +44,30 @@ def test_a_large_case_can_be_drawn_and_differentiated(name):
 def test_slip_is_an_error_of_the_output(name):
     for seed in range(10):
         prove_slip(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", GRADIENT_OF_THE_OUTPUT_ALONE)
+def test_an_error_of_the_output_is_a_move_of_the_input(name):
+    for seed in range(6):
+        prove_slip_moves(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_step_does_not_move_the_values(name):
+    for seed in range(10):
+        prove_stepped(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if rules()[n].complex and n not in READS_THE_DTYPE])
+def test_complex_numbers_on_the_real_line_are_real(name):
+    for seed in range(10):
+        prove_real(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_in_single_precision_the_formula_is_the_same(name):
+    for seed in range(10):
+        prove_single(rules()[name], seed)
 
 
 @pytest.mark.parametrize("name", ALL)
