@@ -109,7 +109,18 @@ REDUCTIONS = {
     "logcumsumexp": along(np.logaddexp.accumulate),
 }  # fmt: skip
 
+
+def vector_norm(x, ord=2, dim=None, keepdim=False, **_):
+    everything = dim is None or np.size(dim) == 0 or x.ndim == 0
+    sizes, axis = np.abs(x), None if everything else tuple(np.atleast_1d(dim))
+    if ord == 0 or np.isinf(ord):
+        fold = {0: lambda a, **o: np.sum(a != 0, **o), np.inf: np.max, -np.inf: np.min}[ord]
+        return fold(sizes, axis=axis, keepdims=keepdim)
+    return np.sum(sizes**ord, axis=axis, keepdims=keepdim) ** (1 / ord)
+
+
 MATRICES = {
+    "linalg.vector_norm": vector_norm,
     "linalg.inv": np.linalg.inv, "linalg.det": np.linalg.det, "linalg.eigvalsh": np.linalg.eigvalsh,
     "linalg.svdvals": lambda A, **_: np.linalg.svd(A, compute_uv=False), "linalg.matrix_power": np.linalg.matrix_power,
     "linalg.multi_dot": np.linalg.multi_dot, "linalg.tensorinv": np.linalg.tensorinv, "kron": np.kron,

@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from reference import lookup
+from reference.ops.resample import cubic, lanczos
 
 RNG = np.random.default_rng(3)
 
@@ -113,3 +114,19 @@ def test_a_clipped_place_has_no_slope():
     _, vjp = lookup("nn.functional.grid_sample")(RNG.standard_normal((1, 1, 4, 4)), grid, padding_mode="border")
     slopes = vjp(np.ones((1, 1, 1, 2)))[1][0, 0]
     assert slopes[0, 0] == 0.0 and slopes[1, 1] == 0.0 and slopes[1, 0] != 0.0
+
+
+def test_the_kernels_are_their_formulas():
+    """Keys's cubic by its conditions, Lanczos's window by its sines, at places between the integers."""
+    t = np.linspace(-3.5, 3.5, 57)
+    off = t[t != np.rint(t)]
+    sines = 3 * np.sin(np.pi * off) * np.sin(np.pi * off / 3) / (np.pi * off) ** 2
+    assert np.allclose(lanczos(off), np.where(np.abs(off) < 3, sines, 0), atol=1e-15)
+    assert lanczos(np.arange(-4.0, 5.0)).tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert cubic(np.arange(-3.0, 4.0)).tolist() == [0, 0, 0, 1, 0, 0, 0]
+    for a in (-0.75, -0.5):
+        shifts = np.linspace(0, 1, 9)[:, None] + np.arange(-2, 2)
+        assert np.allclose(cubic(shifts, a).sum(1), 1, atol=1e-15)  # constants are kept
+        h = 1e-6  # its slope at 1 is a, from either side
+        for side in (h, -h):
+            assert abs((cubic(np.array(1 + side), a) - cubic(np.array(1.0), a)) / side - a) < 1e-5
