@@ -77,6 +77,35 @@ def prove(rule: Rule, seed: int, regime: str = "typical", complex: bool = False)
         )
 
 
+def prove_second(rule: Rule, seed: int) -> None:
+    """The derivative of the gradient is that of its differences: an elementwise one is symmetric whatever it is.
+
+    Where two sizes of step disagree a kink is near, and nothing is compared.
+    """
+    call = draw_call(rule, seed)
+    xs = call.arrays
+    outs, pull = call.run(xs)
+    rng = np.random.default_rng(seed)
+    gs = [direction(rng, o) for o in outs]
+    grads = pull(gs)
+    vs = [None if d is None else direction(rng, x) for x, d in zip(xs, grads)]
+    if not call.analytic or all(v is None for v in vs):
+        return
+
+    def differenced(scale: float) -> list[Any]:
+        moved = [None if v is None else scale * v for v in vs]
+        found = difference(lambda arrays: call.run(arrays)[1](list(gs)), xs, moved)
+        return [None if d is None else d / scale for d in found]
+
+    for exact, wide, narrow, grad in zip(vjp_jvp(call, xs, vs, gs), differenced(1.0), differenced(0.125), grads):
+        if exact is not None:
+            size = np.abs(exact).max(initial=0.0) + np.abs(grad).max(initial=0.0) + 1e-6
+            smooth = np.abs(wide - narrow) <= 1e-8 * size
+            assert np.all(np.abs(exact - wide)[smooth] <= 1e-7 * size), (
+                f"not the difference of the gradient: {call.case}"
+            )
+
+
 def prove_slip(rule: Rule, seed: int) -> None:
     """`slip` is an error of the output that a backward formula reads: linear, and without effect at zero."""
     call = draw_call(rule, seed)

@@ -91,3 +91,11 @@ def test_what_may_fail_reports_that_it_did_not():
     assert np.allclose(y @ a, np.eye(3), atol=1e-12) and info.tolist() == [0, 0]
     x, info = value("linalg.solve_ex", a, b)
     assert np.array_equal(x, lookup("linalg.solve")(a, b)[0]) and info.tolist() == [0, 0]
+
+
+def test_what_is_not_unpacked_is_empty():
+    packed, pivots = value("linalg.lu_factor", matrices(False, 3, 3))
+    p, low, up = value("lu_unpack", packed, pivots, unpack_data=False)
+    assert p.shape == (3, 3) and low.size == up.size == 0
+    p, low, up = value("lu_unpack", packed, pivots, unpack_pivots=False)
+    assert p.size == 0 and low.shape == up.shape == (3, 3)

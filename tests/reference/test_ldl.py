@@ -47,3 +47,10 @@ def test_pivots_and_factors_are_those_of_lapack(complex, hermitian):
         # a place counts from 1, and is negative twice for a block of two, as in torch
         assert pivots.tolist() == places.tolist()
         assert np.allclose(packed, np.tril(want), atol=1e-11)
+
+
+def test_one_right_hand_side_serves_a_batch_of_matrices():
+    a, b = matrices(False, 2, 3, 3), matrices(False, 3, 2)
+    a = a + herm(a)
+    packed, pivots = value("linalg.ldl_factor", a)
+    assert np.allclose(a @ value("linalg.ldl_solve", packed, pivots, b), b, atol=1e-10)

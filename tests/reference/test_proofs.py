@@ -5,10 +5,24 @@ import inspect
 import pytest
 
 from reference import lookup, rules
-from tests.reference.proof import prove, prove_real, prove_single, prove_slip, prove_slip_moves, prove_stepped
+from tests.reference.proof import (
+    prove,
+    prove_real,
+    prove_second,
+    prove_single,
+    prove_slip,
+    prove_slip_moves,
+    prove_stepped,
+)
 
 ALL = sorted(rules())
 READS_THE_DTYPE = {"stft"}  # a complex signal has a spectrum of two sides
+NO_DIFFERENCE = {
+    "linalg.eigvalsh": "reads one triangle; derivatives are meant along Hermitian matrices",
+    "nn.functional.embedding_bag": "scale_grad_by_freq: the gradient is not that of the value",
+    "nn.functional.gaussian_nll_loss": "a variance below eps keeps its gradient",
+    "nn.functional.margin_ranking_loss": "equal inputs lie on the kink itself",
+}
 GRADIENT_OF_THE_OUTPUT_ALONE = [
     *("exp", "exp2", "expm1", "sqrt", "rsqrt", "reciprocal", "tan", "tanh", "sigmoid", "erfinv", "special.ndtri"),
     *("softmax", "log_softmax", "nn.functional.softmax", "nn.functional.log_softmax", "nn.functional.softmin"),
@@ -38,6 +52,13 @@ def test_the_identities_hold_at_every_size(name, regime):
 @pytest.mark.parametrize("name", ALL)
 def test_a_large_case_can_be_drawn_and_differentiated(name):
     prove(rules()[name], 0, "large")
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if rules()[n].second_order and n not in NO_DIFFERENCE])
+@pytest.mark.filterwarnings("ignore")
+def test_second_derivatives_are_the_differences_of_the_first(name):
+    for seed in range(8):
+        prove_second(rules()[name], seed)
 
 
 @pytest.mark.parametrize("name", ALL)
