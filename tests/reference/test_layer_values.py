@@ -344,6 +344,7 @@ INITIAL = {  # each weight and bias is uniform within 1 / sqrt(fan in)
     "nn.GRU": ((3, 6), {}, 6), "nn.LSTM": ((3, 6), {}, 6), "nn.LSTMCell": ((3, 6), {}, 6),
     "nn.Conv1d": ((6, 4, 3), {"groups": 2}, 9), "nn.Conv2d": ((6, 4, (3, 2)), {}, 36),
     "nn.Conv3d": ((6, 4, 2), {"groups": 2}, 24), "nn.ConvTranspose2d": ((6, 4, (3, 2)), {"groups": 2}, 12),
+    "nn.LinearCrossEntropyLoss": ((6, 3), {"bias": True}, 6),
 }  # fmt: skip
 
 

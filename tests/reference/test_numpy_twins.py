@@ -126,7 +126,24 @@ MATRICES = {
     "linalg.multi_dot": np.linalg.multi_dot, "linalg.tensorinv": np.linalg.tensorinv, "kron": np.kron,
     "linalg.tensorsolve": lambda A, B, dims=None: np.linalg.tensorsolve(A, B, dims), "outer": np.outer,
 }  # fmt: skip
-TWINS = {**ELEMENTWISE, **TRANSFORMS, **REDUCTIONS, **MATRICES}
+
+
+def squeezed(x, dim=None, *more):
+    if dim is None or not x.ndim:
+        return np.squeeze(x)
+    return np.squeeze(x, tuple({d % x.ndim for d in (*np.atleast_1d(dim), *more) if x.shape[d] == 1}))
+
+
+SHAPES = {
+    "squeeze": squeezed, "movedim": np.moveaxis, "trace": np.trace,
+    "flip": lambda x, *dims, **o: np.flip(x, tuple(np.ravel(o.get("dims", dims)))),
+    "roll": lambda x, shifts, dims=None: np.roll(x, shifts, dims or None) if x.ndim else x,
+    "swapaxes": lambda x, axis0, axis1: np.swapaxes(x, axis0, axis1) if x.ndim else x,
+    "tril": lambda x, diagonal=0: np.tril(x, diagonal), "triu": lambda x, diagonal=0: np.triu(x, diagonal),
+    "diff": lambda x, n=1, dim=-1, **o: np.diff(x, n, dim, **o),
+    "rot90": lambda x, k=1, dims=(0, 1): np.rot90(x, k, dims),
+}  # fmt: skip
+TWINS = {**SHAPES, **ELEMENTWISE, **TRANSFORMS, **REDUCTIONS, **MATRICES}
 
 
 def same(name: str, *args: Any, **kwargs: Any) -> None:
