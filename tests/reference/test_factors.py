@@ -16,7 +16,7 @@ def test_qr_multiplies_to_the_matrix(complex, shape):
     assert is_positive(np.diagonal(r, 0, -2, -1))
     assert np.array_equal(value("linalg.qr", a, "r")[1], r)
     whole, tall = value("linalg.qr", a, "complete")
-    assert np.allclose(whole @ tall, a, atol=1e-13)
+    assert np.allclose(whole @ tall, a, atol=1e-13) and whole.shape[-1] == tall.shape[-2] == shape[-2]
     assert np.array_equal(value("qr", a, False)[0], whole)
 
 

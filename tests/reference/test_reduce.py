@@ -203,3 +203,17 @@ def test_complex_logcumsumexp_follows_the_angle_around():
     terms = np.log(np.diff(sums, prepend=0.0))
     out = value("logcumsumexp", np.stack([terms, terms + 1.0]), 1)
     assert np.allclose(out.imag, angles, atol=1e-12) and np.allclose(out[0].real, np.log(np.abs(sums)), atol=1e-12)
+
+
+def test_complex_logcumsumexp_adds_one_term_after_another():
+    """log(a + b) = log a + log(1 + b / a) for the larger a of the term and the sum so far."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-3, 3, (3, 4, 9)) + 1j * rng.uniform(-3, 3, (3, 4, 9))
+    want = x.copy()
+    for place in np.ndindex(3, 4):
+        for k in range(1, 9):
+            a, b = x[(*place, k)], want[(*place, k - 1)]
+            large, small = (a, b) if a.real >= b.real else (b, a)
+            want[(*place, k)] = large + np.log(1 + np.exp(small - large))
+    assert np.allclose(value("logcumsumexp", x, 2), want, atol=1e-12)
+    assert np.allclose(value("logcumsumexp", x.swapaxes(0, 2), 0), want.swapaxes(0, 2), atol=1e-12)
