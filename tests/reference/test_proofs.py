@@ -7,6 +7,7 @@ import pytest
 from reference import lookup, rules
 from tests.reference.proof import (
     prove,
+    prove_missing,
     prove_real,
     prove_second,
     prove_single,
@@ -17,6 +18,18 @@ from tests.reference.proof import (
 
 ALL = sorted(rules())
 READS_THE_DTYPE = {"stft"}  # a complex signal has a spectrum of two sides
+STATISTICS = ("running_mean", "running_var")
+CONSTANTS = {  # what moves the output of an op, and torch takes no derivative by
+    **dict.fromkeys(("igamma", "igammac", "special.zeta"), ("input",)),  # not implemented for these arguments
+    "nn.functional.binary_cross_entropy": ("weight",),
+    "nn.functional.binary_cross_entropy_with_logits": ("weight", "pos_weight"),
+    "binary_cross_entropy_with_logits": ("weight", "pos_weight"),
+    "nn.functional.soft_margin_loss": ("target",),
+    **{f"nn.functional.{n}": ("weight",) for n in ("nll_loss", "cross_entropy", "linear_cross_entropy")},
+    "nn.functional.multi_margin_loss": ("weight",),
+    **dict.fromkeys(("batch_norm", "instance_norm", "native_batch_norm"), STATISTICS),
+    **dict.fromkeys(("nn.functional.batch_norm", "nn.functional.instance_norm"), STATISTICS),
+}
 NO_DIFFERENCE = {
     "linalg.eigvalsh": "reads one triangle; derivatives are meant along Hermitian matrices",
     "nn.functional.embedding_bag": "scale_grad_by_freq: the gradient is not that of the value",
@@ -59,6 +72,12 @@ def test_a_large_case_can_be_drawn_and_differentiated(name):
 def test_second_derivatives_are_the_differences_of_the_first(name):
     for seed in range(8):
         prove_second(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_only_torchs_constants_have_no_gradient(name):
+    for seed in range(15):
+        prove_missing(rules()[name], seed, CONSTANTS.get(name, ()))
 
 
 @pytest.mark.parametrize("name", ALL)
