@@ -354,3 +354,40 @@ def test_initial_weights_are_uniform_within_the_root_of_the_fan_in(name: str) ->
     for parameter in LAYERS[name].describe(*args, **options).parameters.values():
         assert parameter.initial.mean == pytest.approx(0.0, abs=1e-15)
         assert parameter.initial.variance == pytest.approx(1 / (3 * fan))  # of the uniform law on [-a, a]: a^2 / 3
+
+
+def test_an_encoder_layer_adds_attention_and_two_linear_maps_with_norms_before_or_after() -> None:
+    """Vaswani et al., arXiv:1706.03762, section 3.1; norms first as in Xiong et al., arXiv:2002.04745."""
+    for drawn in every("nn.TransformerEncoderLayer", 60):
+        (x, mask, padding), o, p = (*drawn.inputs, None, None)[:3], drawn.options, drawn.values
+        kept = 1 - o["dropout"] if drawn.training else 1
+        if not isinstance(o["activation"], str):
+            continue  # another layer as the activation
+        gelu = o["activation"] == "gelu"
+
+        def attend(y, x=x, mask=mask, padding=padding, o=o, p=p):
+            first = o["batch_first"] and x.ndim == 3
+            y = y.swapaxes(0, 1) if first else y
+            weights = [
+                p.get(f"self_attn.{k}") for k in ("in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias")
+            ]
+            out = called(
+                "nn.functional.multi_head_attention_forward", y, y, y, o["d_model"], o["nhead"], *weights[:2],
+                None, None, False, 0.0, *weights[2:],
+                training=False, key_padding_mask=padding, need_weights=False, attn_mask=mask,
+            )[0]  # fmt: skip
+            return out.swapaxes(0, 1) if first else out
+
+        def linear(name, y, p=p):
+            return y @ p[f"{name}.weight"].T + p.get(f"{name}.bias", 0.0)
+
+        def forth(y, gelu=gelu, kept=kept, linear=linear):
+            y = linear("linear1", y)
+            return linear("linear2", kept * (called("nn.functional.gelu", y) if gelu else np.maximum(y, 0)))
+
+        def norm(i, y, o=o, p=p):
+            return standardized(y, (-1,), o["layer_norm_eps"]) * p[f"norm{i}.weight"] + p.get(f"norm{i}.bias", 0.0)
+
+        for i, step in enumerate((attend, forth), start=1):
+            x = x + kept * step(norm(i, x)) if o["norm_first"] else norm(i, x + kept * step(x))
+        same(drawn.out, x)
