@@ -24,7 +24,7 @@ ELEMENTWISE: dict[str, Callable[..., Any]] = {
     )},
     "abs": np.abs, "neg": np.negative, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
     "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "remainder": np.remainder, "mul": np.multiply,
-    "conj": np.conj, "sgn": np.sign, "frac": lambda x: x - np.trunc(x), "isposinf": np.isposinf,
+    "conj": np.conj, "sgn": lambda x: x / np.where(x == 0, 1.0, np.abs(x)), "frac": lambda x: x - np.trunc(x), "isposinf": np.isposinf,
     "isneginf": np.isneginf,
     "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal, "gt": np.greater, "ge": np.greater_equal,
     "sigmoid": special.expit, "erf": special.erf, "erfc": special.erfc, "erfinv": special.erfinv,
