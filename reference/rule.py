@@ -92,9 +92,7 @@ def conj(x: Array) -> Array:
 
 def absolute(x: Array) -> Array:
     """|x|, analytic in the step for real arrays; 0 at 0."""
-    if _step or not np.iscomplexobj(x):
-        return np.asarray(x * np.sign(x.real))
-    return np.asarray(np.abs(x))
+    return np.asarray(x * np.sign(x.real) if _step else np.abs(x))
 
 
 def is_array(x: object) -> bool:

@@ -80,7 +80,7 @@ def sum_to_size(self: Array, size, *more):
 def cast(x, kind):
     """x as numbers of a kind ("f", "c", "i" or "b"), and its vjp: no gradient passes through integers."""
     if kind == "c":
-        return x.astype(np.result_type(x, np.complex64)), lambda g: (g if is_inexact(x) else None,)
+        return x.astype(np.result_type(x.dtype, np.complex64)), lambda g: (g if is_inexact(x) else None,)
     whole = x.dtype.kind == "c" and not is_stepping()
     x_real = x.real if whole else x
     if kind == "f":

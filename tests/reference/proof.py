@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from conformance.draws import SeededDraw
-from reference.derive import Call, difference, inner, jvp, vjp_jvp
-from reference.rule import Rule, is_inexact
+from reference.derive import STEP, Call, difference, imaginary, inner, jvp, stepped, vjp_jvp
+from reference.rule import Rule, is_inexact, stepping
 
 EXACT, DIFFERENCED = 1e-12, 1e-8
 
@@ -77,6 +77,50 @@ def prove(rule: Rule, seed: int, regime: str = "typical", complex: bool = False)
         )
 
 
+def prove_second(rule: Rule, seed: int) -> None:
+    """The derivative of the gradient is that of its differences: an elementwise one is symmetric whatever it is.
+
+    Where two sizes of step disagree a kink is near, and nothing is compared.
+    """
+    call = draw_call(rule, seed)
+    xs = call.arrays
+    outs, pull = call.run(xs)
+    rng = np.random.default_rng(seed)
+    gs = [direction(rng, o) for o in outs]
+    grads = pull(gs)
+    vs = [None if d is None else direction(rng, x) for x, d in zip(xs, grads)]
+    if not call.analytic or all(v is None for v in vs):
+        return
+
+    def differenced(scale: float) -> list[Any]:
+        moved = [None if v is None else scale * v for v in vs]
+        found = difference(lambda arrays: call.run(arrays)[1](list(gs)), xs, moved)
+        return [None if d is None else d / scale for d in found]
+
+    for exact, wide, narrow, grad in zip(vjp_jvp(call, xs, vs, gs), differenced(1.0), differenced(0.125), grads):
+        if exact is not None:
+            size = np.abs(exact).max(initial=0.0) + np.abs(grad).max(initial=0.0) + 1e-6
+            smooth = np.abs(wide - narrow) <= 1e-8 * size
+            assert np.all(np.abs(exact - wide)[smooth] <= 1e-7 * size), (
+                f"not the difference of the gradient: {call.case}"
+            )
+
+
+def prove_missing(rule: Rule, seed: int, constant: tuple[str, ...]) -> None:
+    """An input that gets no gradient, and is not one of torch's `constant` ones, does not move the outputs."""
+    call = draw_call(rule, seed)
+    xs = call.arrays
+    outs, pull = call.run(xs)
+    rng = np.random.default_rng(seed)
+    grads = pull([direction(rng, o) for o in outs])
+    if all(d is None for d in grads):
+        return  # the op has no derivative
+    vs = [direction(rng, x) if d is None and p[0] not in constant else None for x, d, p in zip(xs, grads, call.paths)]
+    tangents = jvp(call, xs, vs) if call.analytic else difference(lambda a: call.run(a)[0], xs, vs)
+    for tangent in tangents:
+        assert tangent is None or np.all(np.abs(tangent) < 1e-9), f"a gradient is missing: {call.case}"
+
+
 def prove_slip(rule: Rule, seed: int) -> None:
     """`slip` is an error of the output that a backward formula reads: linear, and without effect at zero."""
     call = draw_call(rule, seed)
@@ -89,3 +133,63 @@ def prove_slip(rule: Rule, seed: int) -> None:
     none = pull(gs, np.zeros_like(outs[0]))
     for a, b in zip(plain, none):
         assert (a is None) == (b is None) and (a is None or np.allclose(a, b, rtol=1e-14, atol=0))
+
+
+def prove_slip_moves(rule: Rule, seed: int) -> None:
+    """Where the gradient is a function of the output alone, an error of the output acts as the move of the inputs
+    that would bring it: what slip = J v does is D_v vjp(g)."""
+    call = draw_call(rule, seed)
+    outs, pull = call.run(call.arrays)
+    rng = np.random.default_rng(seed)
+    gs = [direction(rng, o) for o in outs]
+    vs = [None if d is None else direction(rng, x) for x, d in zip(call.arrays, pull(gs))]
+    (moved,) = jvp(call, call.arrays, vs)
+    with stepping():
+        got = imaginary(pull(gs, 1j * STEP * moved))
+    _agree(got, vjp_jvp(call, call.arrays, vs, gs), EXACT * 10)
+
+
+def prove_stepped(rule: Rule, seed: int) -> None:
+    """A step does not move the point: the values and gradients of stepped arrays have the real parts of the plain."""
+    call = draw_call(rule, seed)
+    plain = _answers(call, call.arrays, seed)
+    if call.analytic and plain:
+        with stepping():
+            moved = _answers(call, stepped(call.arrays, [None] * len(call.arrays)), seed)
+        _agree(moved, plain, 1e-11)
+
+
+def prove_real(rule: Rule, seed: int) -> None:
+    """Complex numbers without an imaginary part are real numbers."""
+    call = draw_call(rule, seed)
+    plain = _answers(call, call.arrays, seed)
+    _agree(_answers(call, [x + 0j if is_inexact(x) else x for x in call.arrays], seed), plain, 1e-11)
+
+
+def prove_single(rule: Rule, seed: int) -> None:
+    """Computed in single precision, as the tolerance does to see what is rounded, the formula is the same."""
+    call = draw_call(rule, seed)
+    single = [x.astype(np.float32) if x.dtype == np.float64 else x for x in call.arrays]
+    near = [x.astype(np.float64) if x.dtype == np.float32 else x for x in single]
+    _agree(_answers(call, single, seed), _answers(call, near, seed), 1e-3)
+
+
+def _answers(call: Call, arrays: list[Any], seed: int) -> list[Any]:
+    """The outputs that have a derivative, and the gradients for a real cotangent; nothing where there is none."""
+    outs, pull = call.run(arrays)
+    rng = np.random.default_rng(seed)
+    gs = [None if not is_inexact(o) else rng.standard_normal(o.shape).astype(o.real.dtype) for o in outs]
+    grads = pull(gs)
+    if all(d is None for d in grads):
+        return []
+    return [*(o for o in outs if is_inexact(o)), *grads]
+
+
+def _agree(got: list[Any], want: list[Any], tolerance: float) -> None:
+    assert len(got) == len(want)
+    for a, b in zip(got, want):
+        assert (a is None) == (b is None)
+        if a is not None:
+            size = np.abs(b[np.isfinite(b)]).max(initial=0.0)
+            a = a if b.dtype.kind == "c" else a.real
+            np.testing.assert_allclose(a, b, rtol=0, atol=tolerance * (size + 1.0))

@@ -86,3 +86,8 @@ def test_divisors_and_multiples_are_those_of_the_integers():
 def test_an_in_place_method_has_the_rule_of_its_plain_one():
     assert lookup("Tensor.add_") is lookup("add") and lookup("Tensor.lt_") is lookup("lt")
     assert lookup("Tensor.nothing_") is None and lookup("Tensor.__lt__") is None
+
+
+def test_a_nan_is_close_to_a_nan_alone():
+    a, b = np.array([NAN, 1.0, NAN]), np.array([1.0, NAN, NAN])
+    assert value("isclose", a, b, equal_nan=True) == [False, False, True]

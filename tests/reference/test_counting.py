@@ -96,3 +96,11 @@ def test_consecutive_equals_are_pythons_groups():
     values, inverse, counts = value("unique_consecutive", x, True, True)
     groups = [(k, len(list(v))) for k, v in itertools.groupby(x.tolist())]
     assert list(zip(values.tolist(), counts.tolist())) == groups and np.array_equal(values[inverse], x)
+
+
+def test_a_range_of_one_point_is_widened():
+    """By one on either side for histc, by a half for histogram, as their documentation says."""
+    x = np.full(3, 2.0)
+    assert value("histc", x, 4).tolist() == [0, 0, 3, 0]
+    counts, edges = value("histogram", x, 4)
+    assert counts.tolist() == [0, 0, 3, 0] and edges.tolist() == [1.5, 1.75, 2.0, 2.25, 2.5]

@@ -16,7 +16,7 @@ def test_qr_multiplies_to_the_matrix(complex, shape):
     assert is_positive(np.diagonal(r, 0, -2, -1))
     assert np.array_equal(value("linalg.qr", a, "r")[1], r)
     whole, tall = value("linalg.qr", a, "complete")
-    assert np.allclose(whole @ tall, a, atol=1e-13)
+    assert np.allclose(whole @ tall, a, atol=1e-13) and whole.shape[-1] == tall.shape[-2] == shape[-2]
     assert np.array_equal(value("qr", a, False)[0], whole)
 
 
@@ -91,3 +91,11 @@ def test_what_may_fail_reports_that_it_did_not():
     assert np.allclose(y @ a, np.eye(3), atol=1e-12) and info.tolist() == [0, 0]
     x, info = value("linalg.solve_ex", a, b)
     assert np.array_equal(x, lookup("linalg.solve")(a, b)[0]) and info.tolist() == [0, 0]
+
+
+def test_what_is_not_unpacked_is_empty():
+    packed, pivots = value("linalg.lu_factor", matrices(False, 3, 3))
+    p, low, up = value("lu_unpack", packed, pivots, unpack_data=False)
+    assert p.shape == (3, 3) and low.size == up.size == 0
+    p, low, up = value("lu_unpack", packed, pivots, unpack_pivots=False)
+    assert p.size == 0 and low.shape == up.shape == (3, 3)

@@ -49,3 +49,16 @@ def test_a_wide_system_has_the_solution_of_least_norm():
 def test_cond_is_the_product_of_norms(p):
     a = matrices(False, 2, 4, 4)
     assert np.allclose(value("linalg.cond", a, p), np.linalg.cond(a, p), rtol=1e-11)
+
+
+def test_gels_tells_no_rank():
+    a, b = matrices(False, 5, 3), matrices(False, 5, 2)
+    sizes = {d: value("linalg.lstsq", a, b, driver=d)[2].size for d in ("gels", "gelsy", "gelsd", "gelss")}
+    assert sizes == {"gels": 0, "gelsy": 1, "gelsd": 1, "gelss": 1}
+
+
+@pytest.mark.parametrize("driver", ["gelsy", "gelsd", "gelss"])
+def test_singular_values_below_rcond_count_as_zero_in_lstsq(driver):
+    a, b = np.diag([4.0, 1.0, 0.25]), np.ones((3, 1))
+    x, _, rank, _ = value("linalg.lstsq", a, b, 0.1, driver=driver)
+    assert np.allclose(x[:, 0], [0.25, 1, 0]) and rank == 2

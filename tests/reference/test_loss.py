@@ -182,3 +182,19 @@ def test_triplet_compares_distances(p, swap):
     far = np.minimum(d(a, c), d(b, c)) if swap else d(a, c)
     out, _ = loss("triplet_margin_loss", a, b, c, 1.5, p, swap=swap, reduction="none")
     assert np.allclose(out, np.maximum(d(a, b) - far + 1.5, 0), rtol=1e-14)
+
+
+def test_poisson_has_stirlings_approximation_right_above_one():
+    t = np.array([1.0, 1.25, 2.0])
+    full, plain = (loss("poisson_nll_loss", 0 * t, t, full=f, reduction="none")[0] for f in (True, False))
+    assert np.allclose(full - plain, np.where(t > 1, t * np.log(t) - t + np.log(2 * math.pi * t) / 2, 0), rtol=1e-14)
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_smoothed_probabilities_are_mixed_with_the_same_for_each_class(reduction):
+    """Szegedy et al., arXiv:1512.00567, section 7; the mean is over the samples, whatever the weights are."""
+    x, t, w, s = RNG.standard_normal((4, 3)), RNG.dirichlet(np.ones(3), 4), np.array([1.0, 2.0, 0.5]), 0.25
+    log = x - np.log(np.exp(x).sum(1, keepdims=True))
+    want = -(w * ((1 - s) * t + s / 3) * log).sum(1)
+    want = {"none": want, "mean": want.mean(), "sum": want.sum()}[reduction]
+    assert np.allclose(loss("cross_entropy", x, t, w, label_smoothing=s, reduction=reduction)[0], want, rtol=1e-13)

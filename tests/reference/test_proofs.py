@@ -5,9 +5,42 @@ import inspect
 import pytest
 
 from reference import lookup, rules
-from tests.reference.proof import prove, prove_slip
+from tests.reference.proof import (
+    prove,
+    prove_missing,
+    prove_real,
+    prove_second,
+    prove_single,
+    prove_slip,
+    prove_slip_moves,
+    prove_stepped,
+)
 
 ALL = sorted(rules())
+READS_THE_DTYPE = {"stft"}  # a complex signal has a spectrum of two sides
+STATISTICS = ("running_mean", "running_var")
+CONSTANTS = {  # what moves the output of an op, and torch takes no derivative by
+    **dict.fromkeys(("igamma", "igammac", "special.zeta"), ("input",)),  # not implemented for these arguments
+    "nn.functional.binary_cross_entropy": ("weight",),
+    "nn.functional.binary_cross_entropy_with_logits": ("weight", "pos_weight"),
+    "binary_cross_entropy_with_logits": ("weight", "pos_weight"),
+    "nn.functional.soft_margin_loss": ("target",),
+    **{f"nn.functional.{n}": ("weight",) for n in ("nll_loss", "cross_entropy", "linear_cross_entropy")},
+    "nn.functional.multi_margin_loss": ("weight",),
+    **dict.fromkeys(("batch_norm", "instance_norm", "native_batch_norm"), STATISTICS),
+    **dict.fromkeys(("nn.functional.batch_norm", "nn.functional.instance_norm"), STATISTICS),
+}
+NO_DIFFERENCE = {
+    "linalg.eigvalsh": "reads one triangle; derivatives are meant along Hermitian matrices",
+    "nn.functional.embedding_bag": "scale_grad_by_freq: the gradient is not that of the value",
+    "nn.functional.gaussian_nll_loss": "a variance below eps keeps its gradient",
+    "nn.functional.margin_ranking_loss": "equal inputs lie on the kink itself",
+}
+GRADIENT_OF_THE_OUTPUT_ALONE = [
+    *("exp", "exp2", "expm1", "sqrt", "rsqrt", "reciprocal", "tan", "tanh", "sigmoid", "erfinv", "special.ndtri"),
+    *("softmax", "log_softmax", "nn.functional.softmax", "nn.functional.log_softmax", "nn.functional.softmin"),
+    *("linalg.inv", "linalg.tensorinv", "linalg.cholesky", "cholesky", "norm_except_dim"),
+]
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -34,10 +67,47 @@ def test_a_large_case_can_be_drawn_and_differentiated(name):
     prove(rules()[name], 0, "large")
 
 
+@pytest.mark.parametrize("name", [n for n in ALL if rules()[n].second_order and n not in NO_DIFFERENCE])
+@pytest.mark.filterwarnings("ignore")
+def test_second_derivatives_are_the_differences_of_the_first(name):
+    for seed in range(8):
+        prove_second(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_only_torchs_constants_have_no_gradient(name):
+    for seed in range(15):
+        prove_missing(rules()[name], seed, CONSTANTS.get(name, ()))
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_slip_is_an_error_of_the_output(name):
     for seed in range(10):
         prove_slip(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", GRADIENT_OF_THE_OUTPUT_ALONE)
+def test_an_error_of_the_output_is_a_move_of_the_input(name):
+    for seed in range(6):
+        prove_slip_moves(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_step_does_not_move_the_values(name):
+    for seed in range(10):
+        prove_stepped(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if rules()[n].complex and n not in READS_THE_DTYPE])
+def test_complex_numbers_on_the_real_line_are_real(name):
+    for seed in range(10):
+        prove_real(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_in_single_precision_the_formula_is_the_same(name):
+    for seed in range(10):
+        prove_single(rules()[name], seed)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from reference import lookup
+from reference.ops import reduce
 
 X = np.array([[0.5, -1.25, 3.0], [2.0, 0.75, -0.125]])
 
@@ -177,3 +178,42 @@ def test_complex_logcumsumexp_follows_the_logarithm_from_its_first_term():
     x = np.array([-4.0 - 7.5j, -0.5 - 1.5j, -2.0 - 4.1j])
     y = value("logcumsumexp", x, 0)
     assert y[0] == pytest.approx(x[0]) and np.exp(y) == pytest.approx(np.cumsum(np.exp(x)))
+
+
+def test_the_dtype_of_a_sum_says_what_its_terms_become():
+    x = np.array([0.0, -0.5, 2.75])
+    assert reduce.cast(x, "torch.bool").tolist() == [False, True, True]
+    assert reduce.cast(x, "torch.int64").tolist() == [0, 0, 2] and reduce.cast(x, None) is x
+    assert reduce.cast(x + 1j, "torch.float32").tolist() == x.tolist()
+    assert reduce.cast(x, "torch.complex64").dtype == np.complex128
+
+
+def test_the_median_of_numbers_with_a_nan_is_nan_and_its_gradient_goes_to_the_nans():
+    x = np.array([1.0, math.nan, 3.0, math.nan])
+    out, vjp = lookup("median")(x)
+    assert math.isnan(out) and vjp(np.array(1.0))[0].tolist() == [0, 0.5, 0, 0.5]
+    out, vjp = lookup("nanmedian")(x)
+    assert out == 1.0 and vjp(np.array(1.0))[0].tolist() == [1, 0, 0, 0]
+
+
+def test_complex_logcumsumexp_follows_the_angle_around():
+    """Partial sums on a spiral, each term smaller than the sum before it: the angle grows past pi and 2 pi."""
+    angles = 0.3 * np.arange(40)
+    sums = 1.01 ** np.arange(40) * np.exp(1j * angles)
+    terms = np.log(np.diff(sums, prepend=0.0))
+    out = value("logcumsumexp", np.stack([terms, terms + 1.0]), 1)
+    assert np.allclose(out.imag, angles, atol=1e-12) and np.allclose(out[0].real, np.log(np.abs(sums)), atol=1e-12)
+
+
+def test_complex_logcumsumexp_adds_one_term_after_another():
+    """log(a + b) = log a + log(1 + b / a) for the larger a of the term and the sum so far."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-3, 3, (3, 4, 9)) + 1j * rng.uniform(-3, 3, (3, 4, 9))
+    want = x.copy()
+    for place in np.ndindex(3, 4):
+        for k in range(1, 9):
+            a, b = x[(*place, k)], want[(*place, k - 1)]
+            large, small = (a, b) if a.real >= b.real else (b, a)
+            want[(*place, k)] = large + np.log(1 + np.exp(small - large))
+    assert np.allclose(value("logcumsumexp", x, 2), want, atol=1e-12)
+    assert np.allclose(value("logcumsumexp", x.swapaxes(0, 2), 0), want.swapaxes(0, 2), atol=1e-12)

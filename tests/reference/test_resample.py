@@ -5,6 +5,7 @@ import pytest
 from scipy import ndimage
 
 from reference import lookup
+from reference.ops.resample import cubic, lanczos
 
 RNG = np.random.default_rng(3)
 
@@ -113,3 +114,37 @@ def test_a_clipped_place_has_no_slope():
     _, vjp = lookup("nn.functional.grid_sample")(RNG.standard_normal((1, 1, 4, 4)), grid, padding_mode="border")
     slopes = vjp(np.ones((1, 1, 1, 2)))[1][0, 0]
     assert slopes[0, 0] == 0.0 and slopes[1, 1] == 0.0 and slopes[1, 0] != 0.0
+
+
+def test_the_kernels_are_their_formulas():
+    """Keys's cubic by its conditions, Lanczos's window by its sines, at places between the integers."""
+    t = np.linspace(-3.5, 3.5, 57)
+    off = t[t != np.rint(t)]
+    sines = 3 * np.sin(np.pi * off) * np.sin(np.pi * off / 3) / (np.pi * off) ** 2
+    assert np.allclose(lanczos(off), np.where(np.abs(off) < 3, sines, 0), atol=1e-15)
+    assert lanczos(np.arange(-4.0, 5.0)).tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
+    assert cubic(np.arange(-3.0, 4.0)).tolist() == [0, 0, 0, 1, 0, 0, 0]
+    for a in (-0.75, -0.5):
+        shifts = np.linspace(0, 1, 9)[:, None] + np.arange(-2, 2)
+        assert np.allclose(cubic(shifts, a).sum(1), 1, atol=1e-15)  # constants are kept
+        h = 1e-6  # its slope at 1 is a, from either side
+        for side in (h, -h):
+            assert abs((cubic(np.array(1 + side), a) - cubic(np.array(1.0), a)) / side - a) < 1e-5
+
+
+@pytest.mark.parametrize("mode, order", [("bilinear", 1), ("nearest", 0)])
+def test_without_aligned_corners_a_mirror_stands_at_the_outer_edges(mode, order):
+    x = RNG.standard_normal((1, 1, 5, 4))
+    places = RNG.uniform(-7, 11, (2, 3, 40))
+    grid = np.stack([(places[1] + 0.5) * 2 / 4 - 1, (places[0] + 0.5) * 2 / 5 - 1], -1)[None]
+    got = value("grid_sample", x, grid, mode, "reflection", False)[0, 0]
+    want = ndimage.map_coordinates(x[0, 0], places, order=order, mode="reflect")
+    np.testing.assert_allclose(got, want, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize("factor", [1.5, 2.0, 0.5, 0.75])
+def test_with_a_scale_factor_nearest_exact_reads_the_pixel_under_each_centre(factor):
+    x = np.arange(7.0)
+    out = int(7 * factor)
+    want = [min(int((i + 0.5) / factor), 6) for i in range(out)]
+    assert value("interpolate", x[None, None], scale_factor=factor, mode="nearest-exact")[0, 0].tolist() == want

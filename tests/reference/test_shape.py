@@ -139,3 +139,11 @@ def test_the_gradient_of_copies_is_their_sum():
 @pytest.mark.parametrize("name", MOVES)
 def test_every_move_is_there_and_takes_complex_numbers(name):
     assert lookup(name).complex
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (3,), (1, 2), (2, 1), (1, 1, 3), (1, 2, 1)])
+def test_squeeze_takes_a_side_of_one_counted_from_either_end(shape):
+    x = np.arange(float(np.prod(shape))).reshape(shape)
+    for dim in range(-len(shape), len(shape)):
+        want = np.squeeze(x, dim) if shape[dim] == 1 else x
+        assert np.array_equal(lookup("squeeze")(x, dim)[0], want) and lookup("squeeze")(x, dim)[0].shape == want.shape
