@@ -1,4 +1,4 @@
-"""The trainings of `reference.programs.composed` in torch, as a tutorial writes them. Reproduction scripts print them.
+"""The trainings of `reference.programs.of_rules` in torch, as a tutorial writes them. Reproduction scripts print them.
 
 Each takes x, y, the initial parameters and the number of steps, and returns every loss; then the final parameters, the
 buffers, and the outputs for the samples that were held out.

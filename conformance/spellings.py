@@ -10,7 +10,7 @@ import torch
 
 from conformance import images, models, trainings
 from conformance.session import Options
-from reference.programs import composed, data
+from reference.programs import data, of_rules
 from reference.programs import trainings as reference
 from reference.programs.models import LENET
 from reference.programs.trainings import Program
@@ -52,13 +52,13 @@ class Spelling:
 
 
 PROGRAMS: dict[str, Program] = {
-    **reference.PROGRAMS, **composed.PROGRAMS, "lenet5 digits": composed.LENET_PROGRAM(images.digits),
-    "lenet5 cifar10": composed.LENET_PROGRAM(images.cifar10),
+    **reference.PROGRAMS, **of_rules.PROGRAMS, "lenet5 digits": of_rules.LENET_PROGRAM(images.digits),
+    "lenet5 cifar10": of_rules.LENET_PROGRAM(images.cifar10),
 }  # fmt: skip
 
 
 def _optimizer(name: str) -> Spelling:
-    options = composed.LBFGS_OPTIONS if name == "LBFGS" else composed.OPTIONS[name]
+    options = of_rules.LBFGS_OPTIONS if name == "LBFGS" else of_rules.OPTIONS[name]
     sources = (data.uniform, trainings.start_from, models.two_layer)
     # L-BFGS takes four iterations in a step
     return Spelling(f"two_layer {name}", sources, (name, options), steps=6 if name == "LBFGS" else 25, level=3)
@@ -78,7 +78,7 @@ SPELLINGS = {
     "programs.two_layer.dynamic": Spelling(
         "dynamic", (trainings.start_from, trainings.DynamicNet, data.choices, trainings.dynamic)
     ),
-    **{f"programs.optimized.{name}": _optimizer(name) for name in [*composed.OPTIONS, "LBFGS"]},
+    **{f"programs.optimized.{name}": _optimizer(name) for name in [*of_rules.OPTIONS, "LBFGS"]},
     "programs.lenet5.digits": _network("lenet5 digits", 480, models.LeNet, models.lenet),
     "programs.lenet5.cifar10": _network(
         "lenet5 cifar10", 480, images.NoImages, images._Unpickler, images.read_batch, models.LeNet, models.lenet

@@ -16,7 +16,7 @@ import torch
 
 from conformance.models import LeNet
 from conformance.trainings import start_from
-from reference.programs import composed, data, models
+from reference.programs import data, models, of_rules
 from reference.programs.rounding import Shaken
 
 STEPS = 100
@@ -39,8 +39,8 @@ def compare(dtype: type[np.floating]) -> tuple[float, float]:
     parameters = [p.astype(dtype) for p in data.uniform(rng, models.LENET)]
 
     def by_hand() -> None:
-        _, gradients = composed.LENET.value(parameters, x, y, [], fl)
-        composed.LENET_UPDATE(parameters, gradients, None, 0, fl)
+        _, gradients = of_rules.LENET.value(parameters, x, y, [], fl)
+        of_rules.LENET_UPDATE(parameters, gradients, None, 0, fl)
 
     model = start_from(LeNet(), [torch.from_numpy(p) for p in parameters])
     groups = [{"params": model.features.parameters()}, {"params": model.classifier.parameters(), "lr": 0.002}]

@@ -63,7 +63,7 @@ class Program:
 
     start     (seed, *options) -> x, y, parameters, floating ones in float32
     run       (start, seed, steps, fl) -> Training
-    composed  its network is made of rules (reference.programs.composed)
+    composed  its network is made of rules (reference.programs.of_rules)
     coarse    some of its numbers are published in bfloat16
     buffers   so many buffers follow the parameters
     outputs   the outputs for samples that were held out come last
