@@ -5,6 +5,12 @@ from __future__ import annotations
 import pytest
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Workloads are timed where that is asked for alone: beside a validation they would measure it."""
+    asked = config.getoption("benchmark_only", default=False)
+    return True if collection_path.name == "test_workloads.py" and not asked else None
+
+
 @pytest.fixture(scope="session")
 def bench_place(request):
     """The device and the threads: the first --device, else the CPU with one thread."""
