@@ -74,7 +74,7 @@ class Oracle:
         self,
         wants: Sequence[Any],
         moves: Callable[[int], Sequence[Any]],
-        noise: Sequence[float] | None = None,
+        noise: Callable[[int], Sequence[float]] | None = None,
         scales: Sequence[Sequence[Any]] = (),
     ) -> Quantity:
         """`scales`: what a waiver's room for the output is multiplied by here (cotangent, tangent)."""
@@ -204,14 +204,16 @@ class Oracle:
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
             flat = [*self.arrays, *tangents]
-            return self._both_moves(at, flat, rng, wants)
+            found = difference_moves(at, flat, self._unit_moves(rng, flat), wants)
+            # exact for every rule: read off the step, or off the vjp
+            return added(found, rounding_moves(at, flat, rng))
 
         return self._quantity(wants, moves, scales=[tangents])
 
     def _both_moves(
         self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
     ) -> list[Any]:
-        """How far `at` moves with its arguments, and with the rounding of its intermediate results."""
+        """How far `at` moves with its arguments, and, unless it is a difference, with its intermediate roundings."""
         found = difference_moves(at, flat, self._unit_moves(rng, flat), base)
         return added(found, rounding_moves(at, flat, rng)) if self.call.analytic else found
 
@@ -258,7 +260,7 @@ class Oracle:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
             return self._both_moves(at, flat, rng, wants)
 
-        return self._quantity(wants, moves, self._noise(self.gradients, self.xs), [self.cotangents, self.tangents])
+        return self._quantity(wants, moves, self._noise(len(self.xs)), [self.cotangents, self.tangents])
 
     @functools.cached_property
     def second_forward(self) -> Quantity:
@@ -280,8 +282,7 @@ class Oracle:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
             return self._both_moves(at, flat, rng, wants)
 
-        noise = self._noise(self.gradients, self.xs, len(self.ys))
-        return self._quantity(wants, moves, noise, [self.tangents, self.others])
+        return self._quantity(wants, moves, self._noise(len(self.ys)), [self.tangents, self.others])
 
     def _second_of(self, i: int, arrays: list[Any], vs: list[Any], us: list[Any]) -> np.ndarray:
         out = self.outs[i]
@@ -293,12 +294,22 @@ class Oracle:
                 result[index] += direction * inner(us, vjp_jvp(self.call, arrays, vs, basis))
         return result
 
-    def _noise(self, scale: Sequence[Any], places: Sequence[int], count: int | None = None) -> list[float] | None:
+    def _noise(self, arrays: int) -> Callable[[int], Sequence[float]] | None:
+        """The error of a second derivative that is a difference of gradients: that of the gradients over the step.
+
+        How large the terms of a gradient are that cancel, its sensitivity knows.
+        """
         if self.call.analytic:
             return None
-        finite = [np.abs(scale[i][np.isfinite(scale[i])]) for i in places]
-        largest = max((float(f.max()) for f in finite if f.size), default=0.0)
-        return [DIFFERENCE_NOISE * largest] * (len(places) if count is None else count)
+
+        def size(count: int) -> Sequence[float]:
+            largest = 0.0
+            for i, place in enumerate(self.xs):
+                g = np.abs(self.gradients[place]) + (self.vjp.sensitivity(i, count) if count else 0.0)
+                largest = max(largest, float(np.max(g, initial=0.0, where=np.isfinite(g))))
+            return [DIFFERENCE_NOISE * largest] * arrays
+
+        return size
 
 
 def _times(size: np.ndarray, scale: np.ndarray) -> np.ndarray:

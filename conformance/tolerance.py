@@ -37,7 +37,8 @@ class Quantity:
     wants    the expected arrays; None where there is nothing to expect
     dtypes   the dtype in which torch must deliver each
     moves    moves(k) gives the k-th random move of every array, in units of eps
-    noise    the reference's own error, elementwise or as a number, where it is above rounding
+    noise    the reference's own error of every array, elementwise or as a number, where it is above rounding;
+             or a function that gives it from so many moves
     declared the rule's waivers; room(waiver) gives the extra term of every array, in units of eps
     """
 
@@ -46,7 +47,7 @@ class Quantity:
         wants: Sequence[Any],
         dtypes: Sequence[Dtype | None],
         moves: Callable[[int], Sequence[Any]] | None,
-        noise: Sequence[float] | None = None,
+        noise: Sequence[Any] | Callable[[int], Sequence[Any]] | None = None,
         declared: Sequence[Waiver] = (),
         room: Callable[[Waiver], Sequence[Any]] | None = None,
     ):
@@ -75,8 +76,9 @@ class Quantity:
         size = np.abs(want)
         if not np.isfinite(size.sum()):
             size = np.where(np.isfinite(size), size, 0.0)
+        noise = self._noise(count) if callable(self._noise) else self._noise
         room = dtype.eps * (size + (self.sensitivity(i, count) if count else 0.0))
-        return np.asarray(K * (room + dtype.smallest) + self._noise[i])
+        return np.asarray(K * (room + dtype.smallest) + noise[i])
 
     def waivers(self, check: str) -> list[Waiver]:
         """The declared waivers that hold for this check in this dtype."""
