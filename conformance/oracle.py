@@ -305,7 +305,7 @@ class Oracle:
         def size(count: int) -> Sequence[float]:
             largest = 0.0
             for i, place in enumerate(self.xs):
-                g = np.abs(self.gradients[place]) + (self.vjp.sensitivity(i, count) if count else 0.0)
+                g = np.abs(np.asarray(self.gradients[place])) + (self.vjp.sensitivity(i, count) if count else 0.0)
                 largest = max(largest, float(np.max(g, initial=0.0, where=np.isfinite(g))))
             return [DIFFERENCE_NOISE * largest] * arrays
 

@@ -26,7 +26,7 @@ from reference.derive import Call
 from reference.rule import Rule
 
 # Cases for each cell by level: (typical, any other regime, the regime "large").
-EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (30, 6, 1), 4: (30, 6, 1)}
+EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (20, 4, 1), 4: (30, 6, 1)}
 SHRINK_SECONDS = 1.5
 # Characters of a case that the atlas of errors shows.
 CASE_TEXT = 240

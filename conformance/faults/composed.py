@@ -8,7 +8,7 @@ import torch
 from conformance.faults.fault import fault, replace
 
 
-@fault("composed.changes", "vjp", green=("value",), level=3)
+@fault("composed.changes", "edges", green=("value",), level=3)
 def change_of_a_view_not_recorded():
     """A view that is multiplied in place changes its base, and autograd does not hear of it."""
 

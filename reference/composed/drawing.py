@@ -19,6 +19,10 @@ from reference.tape import Tape
 
 SMALL = 64  # elements beyond which nothing grows
 LARGEST = 4.0  # values beyond are brought back before anything else is done with them
+# Beyond, 1 - y^2 and y (1 - y) cancel in the derivatives that torch takes from its rounded outputs: of a single op the
+# tolerance knows that, of a program it does not.
+UNSATURATED = 1.5
+SATURATING = ("tanh", "sigmoid", "softmax", "log_softmax", "logsumexp", "erf")
 
 # The derivative of these needs neither inputs nor outputs: nothing is saved that a change in place could spoil.
 LINEAR = (
@@ -27,9 +31,9 @@ LINEAR = (
 )  # fmt: skip
 # The derivative of these needs inputs alone: their own result may change.
 OWN_RESULT_FREE = (*LINEAR, "mul", "matmul", "sin", "cos", "square", "lerp", "addcmul", "nn.functional.linear")
-BRINGING_BACK = ("tanh", "sin", "sigmoid", "cos", "atan")
+BRINGING_BACK = ("sin", "cos", "atan")
 UNARY = (
-    *BRINGING_BACK, "neg", "clone", "square", "erf", "nn.functional.softplus", "nn.functional.silu",
+    "tanh", "sigmoid", *BRINGING_BACK, "neg", "clone", "square", "erf", "nn.functional.softplus", "nn.functional.silu",
     "nn.functional.gelu", "exp",
 )  # fmt: skip
 BINARY = ("mul", "add", "sub", "logaddexp")
@@ -70,6 +74,10 @@ class _Writing:
         if kind not in ("view", "detach", "no_grad") and rule not in OWN_RESULT_FREE:
             self.frozen.add(made)
 
+    def saturates(self, rule: str, x: str) -> bool:
+        """Whether an output of the rule would be so near its limit that little is left of the derivative."""
+        return rule in SATURATING and bool(np.abs(self.array(x)).max(initial=0.0) > UNSATURATED)
+
     def any(self, names: list[str] | None = None) -> str:
         return str(self.draw.choice(*(self.names() if names is None else names)))
 
@@ -95,7 +103,7 @@ def call(w: _Writing, kind: str = "call") -> Step:
     sort = w.draw.integer(0, 4)
     if sort == 0 or not shape:
         rule = w.draw.choice(*(UNARY if np.max(w.array(x), initial=0.0) <= 1.5 else UNARY[:-1]))
-        return (kind, rule, (x,), {})
+        return (kind, "sin" if w.saturates(rule, x) else rule, (x,), {})
     if sort == 1:
         return (kind, w.draw.choice(*BINARY), (x, w.any(w.fitting(shape))), {})
     if sort == 2:
@@ -111,6 +119,9 @@ def call(w: _Writing, kind: str = "call") -> Step:
 def _along(w: _Writing, x: str, shape: tuple[int, ...]) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
     dim = w.draw.dim(len(shape))
     rule = w.draw.choice("sum", "mean", "softmax", "logsumexp", "log_softmax", "cumsum", "flip", "roll", "cat", "stack")
+    # the softmax of one element is a constant: of its derivatives rounding alone would be left
+    if w.saturates(rule, x) or (rule in ("softmax", "log_softmax") and shape[dim] == 1):
+        return "sin", (x,), {}
     if rule in ("sum", "mean", "logsumexp"):
         return rule, (x, dim), dict(keepdim=w.draw.boolean())
     if rule in ("softmax", "log_softmax", "cumsum"):
@@ -155,7 +166,7 @@ def change(w: _Writing) -> Step:
     others = [n for n in w.fitting(w.shape(x), into=True) if w.base(n) != w.base(x)]
     rule = w.draw.choice("mul", "add", "neg", "sub", "sin", "tanh", "lerp")
     if rule in ("neg", "sin", "tanh"):
-        return ("inplace", rule, (x,), {})
+        return ("inplace", "sin" if w.saturates(rule, x) else rule, (x,), {})
     if not others or np.abs(w.array(x)).max(initial=0.0) > LARGEST:
         return ("inplace", "mul", (x, 0.5), {})
     return ("inplace", rule, (x, w.any(others), *([0.25] if rule == "lerp" else [])), {})
@@ -175,8 +186,9 @@ def aside(w: _Writing) -> Step:
     kind = w.draw.choice("no_grad", "checkpoint", "function")
     if kind == "function":
         x = w.any()
-        small = np.abs(w.array(x)).max(initial=0.0) <= 1.5
-        return ("function", "pow", (x, 3), {}) if small and w.draw.boolean() else ("function", "tanh", (x,), {})
+        if w.saturates("tanh", x):
+            return call(w)
+        return ("function", *w.draw.choice(("tanh", (x,)), ("pow", (x, 3))), {})
     return call(w, kind)
 
 
