@@ -86,13 +86,17 @@ def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Ex
 
     arrays = [np.asarray(parameter), *(np.asarray(g) for (g,) in steps)]
     base = slopes(arrays, np.complex128)
+    # reverse mode adds up terms as large as update / gradient, which all but cancel where an update forgets its size
+    update = np.abs(run(optimizer, case, tensors=True)[-1]["parameter 0"] - arrays[0])
+    terms = [np.zeros(()), *(update / np.where(g == 0, np.inf, np.abs(g)) for g in arrays[1:])]
 
     def moves(k: int) -> list[Any]:
         rng = np.random.default_rng((seed, k))
         moved = slopes([a * (1.0 + STEP * signs(rng, a)) for a in arrays], np.complex128)
         close = [near(rng, a) for a in arrays]
         wide, narrow = slopes(close, np.complex128), slopes(close, np.complex64)
-        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
+        found = zip(base, moved, wide, narrow, terms)
+        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS + t for b, m, w, n, t in found]
 
     return Expected([(0, name) for name in names], Quantity(base, [dtype] * len(base), moves))
 
