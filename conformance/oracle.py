@@ -204,18 +204,26 @@ class Oracle:
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
             flat = [*self.arrays, *tangents]
-            found = difference_moves(at, flat, self._unit_moves(rng, flat), wants)
-            # exact for every rule: read off the step, or off the vjp
-            return added(found, rounding_moves(at, flat, rng))
+            return self._both_moves(at, flat, rng, wants)  # exact for every rule: read off the step, or off the vjp
 
         return self._quantity(wants, moves, scales=[tangents])
 
     def _both_moves(
         self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
     ) -> list[Any]:
-        """How far `at` moves with its arguments, and, unless it is a difference, with its intermediate roundings."""
-        found = difference_moves(at, flat, self._unit_moves(rng, flat), base)
-        return added(found, rounding_moves(at, flat, rng)) if self.call.analytic else found
+        """How far `at` moves with its arguments, and with the rounding of its intermediate results."""
+        return added(self._own_moves(at, flat, rng, base), rounding_moves(at, flat, rng))
+
+    def _second_moves(
+        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
+    ) -> list[Any]:
+        """The same of a second derivative; where that is a difference, single precision says nothing of it."""
+        return (self._both_moves if self.call.analytic else self._own_moves)(at, flat, rng, base)
+
+    def _own_moves(
+        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
+    ) -> list[Any]:
+        return difference_moves(at, flat, self._unit_moves(rng, flat), base)
 
     def _unit_moves(self, rng: np.random.Generator, flat: list[Any]) -> list[Any]:
         """For each array a move of one unit (its own size) with random signs.
@@ -258,7 +266,7 @@ class Oracle:
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
-            return self._both_moves(at, flat, rng, wants)
+            return self._second_moves(at, flat, rng, wants)
 
         return self._quantity(wants, moves, self._noise(len(self.xs)), [self.cotangents, self.tangents])
 
@@ -280,7 +288,7 @@ class Oracle:
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
-            return self._both_moves(at, flat, rng, wants)
+            return self._second_moves(at, flat, rng, wants)
 
         return self._quantity(wants, moves, self._noise(len(self.ys)), [self.tangents, self.others])
 

@@ -30,6 +30,7 @@ from conformance.journal import Journal, Tail, failure
 from conformance.progress import Told
 
 POLL = 0.05
+LEFT_BEHIND = "ignore::UserWarning:multiprocessing.resource_tracker"
 # A worker that dies before it has begun any cell of a unit gets this many more chances.
 PATIENCE = 2
 
@@ -116,8 +117,9 @@ def _drive(base: Sequence[Unit], rest: Sequence[Unit], plan: Plan, watch: Watch,
     # one worker a core is the parallelism: NumPy's own threads would fight over the same cores
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # a worker that a kernel has killed leaves its semaphores: they are cleaned up, and nobody need read of it
-    told = [os.environ.get("PYTHONWARNINGS"), "ignore::UserWarning:multiprocessing.resource_tracker"]
-    os.environ["PYTHONWARNINGS"] = ",".join(filter(None, told))
+    told = os.environ.get("PYTHONWARNINGS", "")
+    if LEFT_BEHIND not in told:
+        os.environ["PYTHONWARNINGS"] = f"{told},{LEFT_BEHIND}".lstrip(",")
     context = multiprocessing.get_context("spawn")
     with ProcessPool(
         max_workers=max(1, min(plan.workers, len(base) + len(rest))), context=context,

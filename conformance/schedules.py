@@ -236,9 +236,10 @@ class ScheduleSession:
                 check(trial)
             except Exception as error:
                 text = script.headed(cell.id, error, trial.script)
-                result = failed(error, trial.tally, literal.write(case), text, shrunk=known)
-                result.examples, result.device, result.pinned_alone = i + 1, "cpu", known
-                return result
+                return failed(
+                    error, trial.tally, literal.write(case), text, known,
+                    examples=i + 1, device="cpu", pinned_alone=known,
+                )  # fmt: skip
         if not tally.comparisons:
             return Result("unsupported", len(cases), detail="the check does not apply to this schedule")
         return Result("pass", len(cases), tally.elements, "cpu", tally.ratio, tally.ulp, farthest=tally.farthest)

@@ -74,15 +74,18 @@ def rule_cells(kind: str, rule: Rule, family: str, checks: Mapping[str, Check], 
                     yield Cell(kind, rule.name, family, check.name, target.device, target.mode, dtype, level)
 
 
-def failed(error: Exception, tally: Tally, case: str, script: str, shrunk: bool) -> Result:
-    """What an exception says of a cell: an assertion that torch is wrong, any other that it could not be asked."""
+def failed(error: Exception, tally: Tally, case: str, script: str, shrunk: bool, **more: Any) -> Result:
+    """What an exception says of a cell: an assertion that torch is wrong, any other that it could not be asked.
+
+    `more`: further fields of the result.
+    """
     wrong = isinstance(error, AssertionError)
     message = str(error) if wrong else f"{type(error).__name__}: {error}"
     worst = error.worst if isinstance(error, Mismatch) else None
     told = failure(message, case, script, worst, shrunk, "" if wrong else traced(error))
     return Result(
         "fail" if wrong else "error", elements=tally.elements, ratio=tally.ratio if worst else None,
-        ulp=tally.ulp if worst else None, detail=(message.splitlines() or [""])[0][:400], failure=told,
+        ulp=tally.ulp if worst else None, detail=(message.splitlines() or [""])[0][:400], failure=told, **more,
     )  # fmt: skip
 
 
@@ -223,9 +226,10 @@ class OpSession:
         self.clock.add("shrink", since)
         case = literal.write(trial.oracle.call.replaced(trial.oracle.arrays))
         text = script.write(cell.id, trial, error)
-        result = failed(error, trial.tally, case, text, shrunk=pinned or shrunk is not None)
-        result.examples, result.device, result.pinned_alone = examples, trial.device, pinned
-        return result
+        return failed(
+            error, trial.tally, case, text, pinned or shrunk is not None,
+            examples=examples, device=trial.device, pinned_alone=pinned,
+        )  # fmt: skip
 
     def _shrunk(self, cell: Cell, check: Check, error: Exception) -> Call | None:
         def fails(call: Call) -> bool:

@@ -249,7 +249,7 @@ _CAPABILITY = re.compile(
     r"not implemented for|is not implemented|not yet implemented|not supported|does ?n[o']t support|unsupported"
     r"|not currently supported|isn't supported|do(n't| not) yet support|only supports|support (is )?only"
     r"|only tensors of floating point|not compiled with"
-    r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-?place|\.item\(\))"
+    r"|derivative for .* is not|Batching rule not implemented|vmap: .*(data-dependent|dynamic|in-place|\.item\(\))"
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
     r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet|in randomness error mode"
     r"|have a batching rule|(expected|supports) .* (but got|to be) .*(half|bfloat)"

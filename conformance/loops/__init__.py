@@ -17,11 +17,11 @@ from conformance.compare import Mismatch, Tally, compare
 from conformance.dtypes import DTYPES, Dtype
 from conformance.loops import forms
 from conformance.loops.table import LOOPS, Loop
-from conformance.optimizers.bounds import INNER, INNER_RUNS, mapped, near, signs
+from conformance.optimizers.bounds import INNER, INNER_RUNS, mapped, near, signs, sizes
 from conformance.optimizers.trial import number_lines
 from conformance.session import Options, Result, failed
 from conformance.target import Target, holds, synchronize
-from conformance.tolerance import SINGLE_EPS, STEP, K, Quantity
+from conformance.tolerance import STEP, K, Quantity
 from reference.rule import Case
 
 CHECKS = tuple(dict.fromkeys(loop.check for loop in LOOPS))
@@ -71,9 +71,9 @@ class LoopSession:
                     self._compare(loop, case, dtype, tally, seed, end)
                 except Exception as error:
                     text = script.headed(cell.id, error, "\n".join([*self._script(loop, case, dtype), *end]))
-                    result = failed(error, tally, literal.write(case), text, shrunk=True)
-                    result.examples, result.device = examples, self.target.device
-                    return result
+                    return failed(
+                        error, tally, literal.write(case), text, True, examples=examples, device=self.target.device
+                    )
         return Result(
             "pass", examples, tally.elements, self.target.device, tally.ratio, tally.ulp, farthest=tally.farthest
         )
@@ -138,8 +138,7 @@ def expected(loop: Loop, case: Case, dtype: Dtype, seed: int) -> Quantity:
         moved = numbers([mapped(a, lambda v: v * (1.0 + STEP * signs(rng, v))) for a in case.args])
         close = [mapped(a, lambda v: near(rng, v)) for a in case.args]
         single = numbers([mapped(a, lambda v: v.astype(np.float32)) for a in close])
-        pairs = zip(base, moved, numbers(close), single)
-        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in pairs]
+        return sizes(base, moved, numbers(close), single)
 
     noise: list[Any] | None = None
     if loop.coarse:

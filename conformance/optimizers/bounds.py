@@ -62,7 +62,7 @@ def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors:
         moved = numbers(run(optimizer, case, touch=lambda a: a * (1.0 + STEP * signs(rng, a))))
         close = Case(tuple(mapped(a, lambda x: near(rng, x)) for a in case.args), case.kwargs)
         wide, narrow = (numbers(run(optimizer, close, d, tensors=tensors)) for d in (np.float64, np.float32))
-        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
+        return sizes(base, moved, wide, narrow)
 
     noise = _inner_noise(optimizer, case, base, numbers, seed)
     dtypes = [_dtype(name, dtype, b) for (_, name), b in zip(labels, base)]
@@ -95,8 +95,7 @@ def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Ex
         moved = slopes([a * (1.0 + STEP * signs(rng, a)) for a in arrays], np.complex128)
         close = [near(rng, a) for a in arrays]
         wide, narrow = slopes(close, np.complex128), slopes(close, np.complex64)
-        found = zip(base, moved, wide, narrow, terms)
-        return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS + t for b, m, w, n, t in found]
+        return [size + t for size, t in zip(sizes(base, moved, wide, narrow), terms)]
 
     return Expected([(0, name) for name in names], Quantity(base, [dtype] * len(base), moves))
 
@@ -129,6 +128,11 @@ def _inner_noise(
 
 def _rounding(rng: np.random.Generator) -> Callable[[Array], Array]:
     return lambda a: a * (1.0 + INNER * signs(rng, a))
+
+
+def sizes(base: list[Any], moved: list[Any], wide: list[Any], narrow: list[Any]) -> list[Any]:
+    """How far numbers move, in units of eps: by a relative STEP of their data, and carried out in single precision."""
+    return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
 
 
 def signs(rng: np.random.Generator, a: Array) -> Array:

@@ -19,13 +19,13 @@ from conformance.cells import Cell
 from conformance.compare import Mismatch, Tally, compare
 from conformance.dtypes import DTYPES, Dtype
 from conformance.optimizers import lbfgs_forms as forms
-from conformance.optimizers.bounds import mapped, near, rounded, signs
+from conformance.optimizers.bounds import mapped, near, rounded, signs, sizes
 from conformance.optimizers.checks import LEVELS, Check
 from conformance.optimizers.session import OptimizerSession
 from conformance.optimizers.trial import Word, number_lines, words
 from conformance.script import tensor_text
 from conformance.target import Target
-from conformance.tolerance import SINGLE_EPS, STEP, K, Quantity
+from conformance.tolerance import STEP, K, Quantity
 from reference.optim import lbfgs
 from reference.rule import Case
 
@@ -108,7 +108,7 @@ class Trial:
             moved = numbers(self.case, np.float64, lambda a: a * (1.0 + STEP * signs(rng, a)))
             close = Case(tuple(mapped(a, lambda x: near(rng, x)) for a in self.case.args), self.case.kwargs)
             wide, narrow = numbers(close), numbers(close, np.float32)
-            return [np.abs(m - b) / STEP + np.abs(n - w) / SINGLE_EPS for b, m, w, n in zip(base, moved, wide, narrow)]
+            return sizes(base, moved, wide, narrow)
 
         return Quantity(base, [None if name in COUNTS else self.dtype for _, name in labels], moves)
 

@@ -128,9 +128,10 @@ class OptimizerSession:
         if self.options.shrink and not pinned:
             trial, error = self._shrunk(cell, check, trial, error)
         text = script.headed(cell.id, error, trial.script)
-        result = failed(error, trial.tally, literal.write(trial.case), text, shrunk=pinned or self.options.shrink)
-        result.examples, result.device, result.pinned_alone = examples, trial.device, pinned
-        return result
+        return failed(
+            error, trial.tally, literal.write(trial.case), text, pinned or self.options.shrink,
+            examples=examples, device=trial.device, pinned_alone=pinned,
+        )  # fmt: skip
 
     def _shrunk(self, cell: Cell, check: Check, trial: Trial, error: Exception) -> tuple[Trial, Exception]:
         """The smallest run that fails alike, found greedily."""
