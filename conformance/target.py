@@ -147,7 +147,7 @@ def environment(setup: Sequence[str] = ()) -> dict[str, Any]:
         "numpy": numpy.__version__,
         "scipy": scipy.__version__,
         "platform": platform.platform(),
-        "cpu": _cpu_name(),
+        "cpu": cpu_name(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
         "setup": list(setup),
@@ -158,7 +158,7 @@ def environment(setup: Sequence[str] = ()) -> dict[str, Any]:
 
 def _device_record(device: str) -> dict[str, Any]:
     record: dict[str, Any] = {
-        "device": device, "name": _cpu_name() if device == "cpu" else device, "memory": None,
+        "device": device, "name": cpu_name() if device == "cpu" else device, "memory": None,
         "capability": None, "driver": None, "dtypes": [d for d in DTYPES if holds(device, d)],
     }  # fmt: skip
     if device.startswith("cuda"):
@@ -168,7 +168,8 @@ def _device_record(device: str) -> dict[str, Any]:
     return record
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """The processor's model, where the system tells it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):

@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from conformance.bench.devices import lacks
+
 PRODUCTS = {"cpu": (64, 128, 256, 512, 1024), "": (256, 1024, 2048, 4096, 8192)}
 BYTES = {"cpu": [2**k for k in range(14, 27, 2)], "": [2**k for k in range(20, 33, 2)]}
 ENOUGH = 2e-3  # seconds that a timing takes at least, so that the reading of a number does not matter
@@ -88,6 +90,7 @@ def sweep(
     for name, dtype in dtypes:
         try:
             found[name] = products(device, dtype, timed)
-        except (RuntimeError, NotImplementedError):
-            continue
+        except Exception as error:
+            if not lacks(error):
+                raise
     return {"products": found, "streams": streams(device, timed, most)}

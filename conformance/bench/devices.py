@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -17,9 +18,12 @@ from typing import Any
 import torch
 
 from conformance.bench.timing import Device
+from conformance.checks.check import capability_reason
 
 FLUSH_CPU = 64 * 2**20  # bytes: beyond the last level cache of most machines
 FLUSH_LEAST = 256 * 2**20  # bytes written on a device whose cache size cannot be read
+
+NO_MEMORY = re.compile("out of memory|enough memory|allocate memory", re.IGNORECASE)
 
 # Makes the Device of a name such as "async:0". A --setup module adds a backend that torch does not time by itself.
 MAKERS: dict[str, Callable[[str], Device]] = {}
@@ -182,6 +186,11 @@ def tf32(name: str) -> str:
     if torch.cuda.get_device_capability(name)[0] < 8:
         return "TF32 needs compute capability 8.0"
     return ""
+
+
+def lacks(error: Exception) -> bool:
+    """Whether an error says that the device has no such kernel, or not the memory. Any other is a failure."""
+    return capability_reason(error) is not None or bool(NO_MEMORY.search(str(error)))
 
 
 def absent() -> list[str]:

@@ -113,6 +113,9 @@ class Gate:
             return {id: blocks[at] for id, blocks in stored.items() if at < len(blocks)}
         lines = self._measured(source, items)
         self.prints[side] = next(line["fingerprint"] for line in lines if line["kind"] == "process")
+        for line in lines:
+            if line["kind"] == "died":
+                self.told(f"{side}: {line['reason']}")
         return {line["item"]: line for line in lines if line["kind"] == "block"}
 
     def _measured(self, source: Interpreter, items: Sequence[Item]) -> list[dict[str, Any]]:

@@ -77,8 +77,12 @@ def _work(request: dict[str, Any], tell: Any) -> None:
         devices.pin(count, item.dtype == "tf32")
         try:
             found = _measure(item, where, device, request)
-        except (NotImplementedError, RuntimeError, TypeError) as error:  # no kernel in this dtype, or no memory
-            tell("unmeasured", item=id, reason=f"{type(error).__name__}: {error}".splitlines()[0][:200])
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}".splitlines()[0][:200]
+            if devices.lacks(error):
+                tell("unmeasured", item=id, reason=reason)
+            else:
+                tell("died", item=id, reason=f"{id} raised {reason}")
         else:
             tell("block", item=id, state=device.state(), **found)
 
@@ -95,7 +99,7 @@ def fingerprint(where: str, name: str, settings: dict[str, Any]) -> dict[str, An
     import torch
 
     from conformance.bench import devices
-    from conformance.target import _cpu_name
+    from conformance.target import cpu_name
 
     cuda = where.startswith("cuda")
     return {
@@ -106,7 +110,7 @@ def fingerprint(where: str, name: str, settings: dict[str, Any]) -> dict[str, An
         "torch": f"{torch.__version__} {getattr(torch.version, 'git_version', '')}".strip(),
         "tf32": settings["cudnn.allow_tf32"],
         "threads": settings["threads"],
-        "cpu": f"{_cpu_name()}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}",
+        "cpu": f"{cpu_name()}, {os.cpu_count()} cores, {torch.backends.cpu.get_cpu_capability()}",
         "container": _container(),
         "python": platform.python_version(),
         "settings": {k: v for k, v in settings.items() if k != "threads"},
@@ -137,7 +141,7 @@ class Prepared:
 
 
 def prepared(item: Any, where: str, device: Any, answers: str, seed: int) -> Prepared:
-    """Make an item on a device. Raises what torch raises where it has no kernel for it."""
+    """Make an item on a device. Raises what torch raises; `devices.lacks` tells a missing kernel from a broken one."""
     import torch
 
     from conformance.bench import bodies, parity, work

@@ -34,6 +34,13 @@ def test_a_wrong_torch_gets_no_figure_and_fails_the_run(tmp_path):
     assert left.code == 1 and "WRONG" in left.stdout and "1 wrong" in left.stdout
 
 
+def test_a_kernel_that_raises_fails_the_run_by_name(tmp_path):
+    left = command("bench", *LAUNCH, "--select", "sum", "--device", "cpu/1", "--processes", 1, "--out", tmp_path,
+                   "--setup", SETUPS / "raising_relu.py", out=tmp_path)  # fmt: skip
+    assert left.code == 1 and "launch[1]::forward::float32 raised RuntimeError: an illegal memory" in left.stdout
+    assert "not measured" not in left.stdout
+
+
 def stored(folder, ratio, noise, wrong="", count=32):
     """A run of so many processes that nobody measured."""
     rng = random.Random(f"{folder.name}")
