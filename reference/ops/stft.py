@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.fft import halves
+from reference.ops.fft_parts import halves
 from reference.rule import Array, Case, Waiver, rule
 
 
