@@ -12,7 +12,7 @@ import numpy as np
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.tolerance import Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
-from reference.derive import Call, imaginary, inner, jvp, stepped, vjp_jvp
+from reference.derive import Call, imaginary, inner, jvp, stepped, truncation, vjp_jvp
 from reference.rule import Waiver, is_inexact, stepping
 
 # The five-point difference that serves rules without a complex step, relative to the gradient.
@@ -268,7 +268,10 @@ class Oracle:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
             return self._second_moves(at, flat, rng, wants)
 
-        return self._quantity(wants, moves, self._noise(len(self.xs)), [self.cotangents, self.tangents])
+        def spread() -> list[Any]:
+            return self._at_xs(truncation(self.call, self.arrays, self.tangents, self.cotangents))
+
+        return self._quantity(wants, moves, self._noise(len(self.xs), spread), [self.cotangents, self.tangents])
 
     @functools.cached_property
     def second_forward(self) -> Quantity:
@@ -290,32 +293,45 @@ class Oracle:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
             return self._second_moves(at, flat, rng, wants)
 
-        return self._quantity(wants, moves, self._noise(len(self.ys)), [self.tangents, self.others])
+        def spread() -> list[Any]:
+            sizes = [None if u is None else np.abs(u) for u in self.others]
+            return [np.abs(self._second_of(i, self.arrays, self.tangents, sizes, truncation)) for i in self.ys]
 
-    def _second_of(self, i: int, arrays: list[Any], vs: list[Any], us: list[Any]) -> np.ndarray:
+        return self._quantity(wants, moves, self._noise(len(self.ys), spread), [self.tangents, self.others])
+
+    def _second_of(
+        self, i: int, arrays: list[Any], vs: list[Any], us: list[Any], of: Callable[..., list[Any]] = vjp_jvp
+    ) -> np.ndarray:
         out = self.outs[i]
         result = np.zeros(out.shape, out.dtype)
         for index in np.ndindex(out.shape):
             for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
                 basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
                 basis[i][index] = direction
-                result[index] += direction * inner(us, vjp_jvp(self.call, arrays, vs, basis))
+                result[index] += direction * inner(us, of(self.call, arrays, vs, basis))
         return result
 
-    def _noise(self, arrays: int) -> Callable[[int], Sequence[float]] | None:
-        """The error of a second derivative that is a difference of gradients: that of the gradients over the step.
+    def _noise(self, arrays: int, spread: Callable[[], list[Any]]) -> Callable[[int], Sequence[Any]] | None:
+        """The error of a second derivative that is a difference of gradients: theirs over the step, and `spread`.
 
-        How large the terms of a gradient are that cancel, its sensitivity knows.
+        How large the terms of a gradient are that cancel, its sensitivity knows. `spread` tells, at some cost, what
+        the step itself leaves out: it is asked only with a count, where nothing cheaper explains what was found.
         """
         if self.call.analytic:
             return None
 
-        def size(count: int) -> Sequence[float]:
+        truncated = functools.cache(spread)
+
+        def size(count: int) -> Sequence[Any]:
             largest = 0.0
             for i, place in enumerate(self.xs):
                 g = np.abs(np.asarray(self.gradients[place])) + (self.vjp.sensitivity(i, count) if count else 0.0)
                 largest = max(largest, float(np.max(g, initial=0.0, where=np.isfinite(g))))
-            return [DIFFERENCE_NOISE * largest] * arrays
+            rounded = [DIFFERENCE_NOISE * largest] * arrays
+            if not count:
+                return rounded
+            with np.errstate(all="ignore"):
+                return [r + t for r, t in zip(rounded, truncated())]
 
         return size
 

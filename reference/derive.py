@@ -137,13 +137,31 @@ def vjp_jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotang
         with stepping():
             _, vjp = call.run(stepped(arrays, tangents))
             return imaginary(vjp(list(cotangents)), step_of(arrays))
-    return difference(lambda xs: call.run(xs)[1](list(cotangents)), arrays, tangents)
+    return difference(_gradients(call, cotangents), arrays, tangents)
+
+
+def truncation(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
+    """A bound of how far vjp_jvp is off where it is a difference: what the last extrapolation still moved."""
+    *_, before, last = extrapolations(_gradients(call, cotangents), arrays, tangents)
+    sizes = [0.0 if a is None else np.abs(a - b) for a, b in zip(last, before)]
+    return [np.where(np.isfinite(s), s, 0.0) for s in sizes]
+
+
+def _gradients(call: Call, cotangents: Sequence[Any]) -> Callable[[list[Array]], list[Any]]:
+    return lambda xs: call.run(xs)[1](list(cotangents))
 
 
 def difference(fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
-    """The directional derivative of fn by central differences extrapolated three times (Richardson).
+    """The directional derivative of fn, by the last of the extrapolations."""
+    return extrapolations(fn, arrays, tangents)[-1]
 
-    The truncation error falls with h to the eighth; with h = 2**-10 rounding dominates, some 1e-12
+
+def extrapolations(
+    fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], tangents: Sequence[Any]
+) -> list[list[Any]]:
+    """The directional derivative of fn by central differences, extrapolated 0, 1, 2 and 3 times (Richardson).
+
+    The truncation error of the last falls with h to the eighth; with h = 2**-10 rounding dominates, some 1e-12
     of the values, unless a singularity is nearer than an eighth.
     """
 
@@ -156,9 +174,11 @@ def difference(fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], 
 
     h = DIFFERENCE
     rows = [central(h), central(2 * h), central(4 * h), central(8 * h)]
+    finest = [rows[0]]
     for ratio in (4.0, 16.0, 64.0):
         rows = [_extrapolate(fine, coarse, ratio) for fine, coarse in itertools.pairwise(rows)]
-    return rows[0]
+        finest.append(rows[0])
+    return finest
 
 
 def _extrapolate(fine: list[Any], coarse: list[Any], ratio: float) -> list[Any]:

@@ -10,7 +10,7 @@ from reference.draw import Draw
 from reference.ops.extrema import extremum
 from reference.ops.linalg import herm, inverse, is_single, normal, not_square, sized, solved, square
 from reference.ops.reduce import cast
-from reference.ops.vector_norm import CURVATURE, norm_room, nuclear, p_norm
+from reference.ops.vector_norm import CURVATURE, apart, norm_room, nuclear, p_norm
 from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule, unbroadcast
 
 
@@ -154,14 +154,6 @@ def matrix_norm_cases(draw: Draw):
     dim = tuple(d - len(shape) if draw.boolean() else d for d in dim)
     options = {} if dim == (-2, -1) and draw.boolean() else dict(dim=dim)
     return Case((x,) if order == "fro" and draw.boolean() else (x, order), dict(keepdim=draw.boolean(), **options))
-
-
-def apart(x, dim):
-    """x with its singular values moved apart, and away from zero."""
-    a = np.moveaxis(x, dim, (-2, -1))
-    u, s, vh = np.linalg.svd(a, full_matrices=False)
-    s = 1.0 + s.shape[-1] - np.arange(s.shape[-1]) + s / (1.0 + s) / 2.0
-    return np.moveaxis((u * s[..., None, :]) @ vh, (-2, -1), dim)
 
 
 def matrix_room(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):

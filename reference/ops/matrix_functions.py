@@ -9,8 +9,8 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.linalg import herm, normal, not_square, sized
 from reference.ops.matmul import multi_dot, multi_dot_cases
-from reference.ops.matrices import apart, gap_room, matrix_norm, matrix_norm_cases
-from reference.ops.vector_norm import CURVATURE, away_from_zero, norm_room, vector_norm, vector_norm_cases
+from reference.ops.matrices import gap_room, matrix_norm, matrix_norm_cases
+from reference.ops.vector_norm import CURVATURE, apart, away_from_zero, norm_room, vector_norm, vector_norm_cases
 from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
 
 DEGREE = 20  # the first term of the series that is left out is below 2^-53 for a norm of 1

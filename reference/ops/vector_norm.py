@@ -133,14 +133,23 @@ def nuclear_room(input, p="fro", dim=None, keepdim=False):
     return (s[..., 0] / s[..., -1]).max()
 
 
+def apart(x, dim):
+    """x with its singular values moved apart, and away from zero."""
+    a = np.moveaxis(x, dim, (-2, -1))
+    u, s, vh = np.linalg.svd(a, full_matrices=False)
+    s = 1.0 + s.shape[-1] - np.arange(s.shape[-1]) + s / (1.0 + s) / 2.0
+    return np.moveaxis((u * s[..., None, :]) @ vh, (-2, -1), dim)
+
+
 def norm_cases(draw: Draw):
     if draw.choice("vector", "nuclear") == "nuclear":
         shape = draw.shape(2, 3, min_side=1)
         if draw.regime == "large":  # the SVD of matrices of some thousand columns takes too long
             shape = (9000, 2, 2)
         x = draw.reals(shape, distinct=True)
-        x = x + 1j * draw.reals(shape) if draw.complex else x
-        dim = None if x.ndim == 2 else (1, 2) if draw.regime == "large" else draw.permutation(3)[:2]
+        dim = None if len(shape) == 2 else (1, 2) if draw.regime == "large" else draw.permutation(3)[:2]
+        if draw.complex:  # their second derivatives are differences, to which a singular value of zero must not be near
+            x = apart(x + 1j * draw.reals(shape), dim or (0, 1))
         return Case((x, "nuc"), dict(dim=dim, keepdim=draw.boolean()))
     case = vector_norm_cases(draw)
     if len(case.args) == 1:

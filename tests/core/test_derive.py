@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from reference import lookup, rules
-from reference.derive import Call, difference, imaginary, jvp, stepped, transposed, vjp_jvp
+from reference.derive import Call, difference, imaginary, jvp, stepped, transposed, truncation, vjp_jvp
 from reference.draw import Draw
 from reference.rule import Array, Case, Rule, is_array, rule, stepping
 from tests.reference.proof import draw_call
@@ -216,3 +216,13 @@ def test_integers_are_not_stepped_and_have_no_tangent():
 def test_a_source_of_choices_must_say_how_it_chooses():
     with pytest.raises(NotImplementedError):
         Draw().boolean()
+
+
+@pytest.mark.parametrize("at, much", [(0.03 + 0.02j, 1e-4), (3.0 + 2.0j, 1e-11)])
+def test_a_difference_knows_how_far_a_singularity_leads_it_astray(at, much):
+    """The gradient of |z| is z / |z|, whose change along v is (v - z Re(conj(z) v) / |z|^2) / |z|."""
+    z, v = np.array([at]), np.array([1.0 - 1.5j])
+    call = Call(lookup("abs"), Case((z,)))
+    exact = (v - z * (np.conj(z) * v).real / np.abs(z) ** 2) / np.abs(z)
+    off = np.abs(vjp_jvp(call, [z], [v], [np.ones(1)])[0] - exact)
+    assert off < truncation(call, [z], [v], [np.ones(1)])[0] + 4e-12 < much * np.abs(exact)
