@@ -8,7 +8,7 @@ import pkgutil
 from conformance.behaviours.promise import PROMISES, Promise
 from conformance.behaviours.session import BehaviourSession, behaviour_cells
 
-for _module in pkgutil.iter_modules(__path__):
-    importlib.import_module(f"{__name__}.{_module.name}")  # importing a file registers its promises
+for _module in pkgutil.walk_packages(__path__, f"{__name__}."):
+    importlib.import_module(_module.name)  # importing a file registers its promises
 
 __all__ = ["PROMISES", "BehaviourSession", "Promise", "behaviour_cells"]
