@@ -8,6 +8,8 @@ import torch
 
 from conformance.faults.fault import fault, replace
 
+functorch = torch._C._functorch
+
 
 @fault("autograd.forward_ad.make_dual", "dual_tensors_carry_tangents", "forward_mode_goes_over_backward")
 def tangents_doubled():
@@ -172,3 +174,52 @@ def hvp_of_another_sign():
     def negated(hvp, *args, **options):
         value, product = hvp(*args, **options)
         return value, -product
+
+
+@fault("autograd.Function.generate_vmap_rule", "a_vmap_rule_is_made_where_asked")
+def vmap_rules_made_unasked():
+    """Every custom function gets a batching rule, whether it asks for one or not."""
+    torch.autograd.Function.generate_vmap_rule = True
+
+
+@fault("autograd.Function.vmap", "a_vmap_rule_of_ones_own_is_called")
+def rules_not_told_the_randomness():
+    """A batching rule of one's own hears randomness="error", whatever vmap was told."""
+
+    @replace("func.vmap")
+    def strict(vmap, f, *args, randomness="error", **options):
+        return vmap(f, *args, **options)
+
+
+@fault("autograd.func.vmap", "what_vmap_cannot_do_it_refuses", green=("vmap_puts_the_batch_where_it_is_told",))
+def first_sample_decides():
+    """Under vmap a tensor is true or false as its first sample is."""
+
+    @replace("Tensor.__bool__")
+    def first(true, self):
+        return true(functorch.get_unwrapped(self)[0] if functorch.is_batchedtensor(self) else self)
+
+
+@fault("autograd.func.vmap", "what_vmap_cannot_do_it_refuses", green=("vmap_puts_the_batch_where_it_is_told",))
+def batches_written_into_one():
+    """add_ of what has a batch to what has none adds all samples."""
+
+    @replace("Tensor.add_")
+    def summed(add_, self, other, **options):
+        batched = functorch.is_batchedtensor(other) and not functorch.is_batchedtensor(self)
+        return add_(self, functorch.get_unwrapped(other).sum(0) if batched else other, **options)
+
+
+@fault("autograd.func.vmap", "gradients_of_each_sample", green=("vmap_puts_the_batch_where_it_is_told",))
+def gradients_averaged_by_vmap():
+    """Under vmap torch.func.grad gives every sample the mean of the gradients of all."""
+
+    @replace("func.grad")
+    def averaged(grad, f, *args, **options):
+        def call(*xs, **kwargs):
+            found = grad(f, *args, **options)(*xs, **kwargs)
+            if not functorch.is_batchedtensor(found):
+                return found
+            return functorch.get_unwrapped(found).mean(functorch.maybe_get_bdim(found))
+
+        return call

@@ -121,7 +121,7 @@ def batched_cotangents_give_batched_gradients(device: torch.device, dtype: torch
 
 
 @promise("autograd", "autograd.grad", link="notes/autograd.html#saved-tensors")
-def what_was_not_saved_needs_no_second_graph(device: torch.device, dtype: torch.dtype) -> None:
+def saved_tensors_go_with_their_graph(device: torch.device, dtype: torch.dtype) -> None:
     """Saved tensors of a node are its attributes: the input of a square, the output of exp; they go with the graph."""
     x = torch.tensor([0.0, 1.0], dtype=dtype, device=device, requires_grad=True)
     square, exp = x.pow(2), x.exp()

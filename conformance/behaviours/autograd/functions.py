@@ -200,8 +200,9 @@ def once_differentiable_refuses_second_derivatives(device: torch.device, dtype: 
 def a_second_derivative_is_never_left_out(device: torch.device, dtype: torch.dtype) -> None:
     """Where the first derivative of such a function is used on, differentiating again raises; nothing is left out."""
     a, _, c = pair(device, dtype)
-    (first,) = torch.autograd.grad(Once.apply(a), a, c, create_graph=True)
-    raises(RuntimeError, lambda: torch.autograd.grad((first * a).sum(), a))
+    for cotangent in (c, c.clone().requires_grad_()):
+        (first,) = torch.autograd.grad(Once.apply(a), a, cotangent, create_graph=True)
+        raises(RuntimeError, lambda first=first: torch.autograd.grad((first * a).sum(), a))
 
 
 class Sinh(torch.autograd.Function):
