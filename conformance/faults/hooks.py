@@ -1,10 +1,8 @@
-"""Faults in hooks of tensors, nodes and saved tensors: when they fire, in which order, and what they change."""
+"""Faults in hooks of tensors, and in those that wait for several gradients or for accumulation."""
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 from __future__ import annotations
 
-import contextlib
-import functools
 from collections import OrderedDict
 from typing import Any
 
@@ -16,7 +14,7 @@ from conformance.faults.fault import fault, replace
 
 PASSES = "random_passes_follow_the_model"
 TENSOR, LEAF = "hooks.Tensor.register_hook", "hooks.Tensor.register_post_accumulate_grad_hook"
-MULTI, SAVED = "hooks.autograd.graph.register_multi_grad_hook", "hooks.autograd.graph.saved_tensors_hooks"
+MULTI = "hooks.autograd.graph.register_multi_grad_hook"
 
 
 @fault(TENSOR, "it_fires_once_with_the_sum_over_all_uses", "a_removed_hook_does_not_fire", "a_hook_may_remove_itself")
@@ -117,6 +115,15 @@ def hook_on_nothing():
         return original(self, hook) if self.requires_grad else handles.RemovableHandle(OrderedDict())
 
 
+@fault(TENSOR, "an_output_that_nobody_uses_brings_no_gradient", green=("it_fires_once_with_the_sum_over_all_uses",))
+def missing_gradients_are_ones():
+    """A hook of an output that nobody uses gets a gradient of one."""
+
+    @replace("Tensor.register_hook")
+    def wrong(original, self, hook):
+        return original(self, lambda g: hook(torch.ones_like(self) if g is None else g))
+
+
 @fault("hooks.Tensor.retain_grad", "it_sees_what_all_hooks_made_of_the_gradient",
        green=("a_tensor_without_gradient_retains_none",))  # fmt: skip
 def retained_too_early():
@@ -137,6 +144,16 @@ def nothing_is_retained():
     @replace("Tensor.retain_grad")
     def wrong(original, self):
         if not self.requires_grad:
+            original(self)
+
+
+@fault("hooks.Tensor.retain_grad", "a_tensor_without_gradient_retains_none", green=("a_result_has_its_gradient",))
+def nothing_to_retain():
+    """retain_grad() of a tensor that does not require a gradient does nothing."""
+
+    @replace("Tensor.retain_grad")
+    def wrong(original, self):
+        if self.requires_grad:
             original(self)
 
 
@@ -185,53 +202,3 @@ def any_and_all_exchanged():
         return original(tensors, lambda g: fn([g]), mode="any")
 
     graph.register_multi_grad_hook = wrong
-
-
-@fault(SAVED, "what_is_unpacked_is_what_is_used", "saving_packs_and_the_backward_pass_unpacks")
-def unpacking_is_skipped():
-    """What was saved is used as it was: unpack_hook is not called."""
-    original = graph.saved_tensors_hooks
-    graph.saved_tensors_hooks = lambda pack, unpack: original(  # type: ignore[misc,assignment]
-        lambda t: [pack(t), t][1], lambda t: t
-    )
-
-
-@fault(SAVED, "the_innermost_pair_applies", green=("what_is_unpacked_is_what_is_used",))
-def outer_pairs_apply_too():
-    """Where contexts are nested, the pack hooks of outer ones are called too."""
-    original = graph.saved_tensors_hooks
-    stack: list[Any] = []
-
-    class Nested(original):  # type: ignore[misc,valid-type]
-        def __init__(self, pack, unpack):
-            self.pack = pack
-            super().__init__(lambda t: [[p(t) for p in stack[:-1]], pack(t)][1], unpack)
-
-        def __enter__(self):
-            stack.append(self.pack)
-            return super().__enter__()
-
-        def __exit__(self, *raised):
-            stack.pop()
-            return super().__exit__(*raised)
-
-    graph.saved_tensors_hooks = Nested  # type: ignore[misc]
-
-
-@fault(SAVED, "every_pass_unpacks_again", green=("saving_packs_and_the_backward_pass_unpacks",))
-def unpacked_once():
-    """What unpack_hook returned is kept for the next pass."""
-    original = graph.saved_tensors_hooks
-
-    def once(held, unpack):
-        return functools.cache(lambda: unpack(held))
-
-    graph.saved_tensors_hooks = lambda pack, unpack: original(  # type: ignore[misc,assignment]
-        lambda t: once(pack(t), unpack), lambda get: get()
-    )
-
-
-@fault("hooks.autograd.graph.disable_saved_tensors_hooks", "it_refuses_saved_tensor_hooks_with_a_message")
-def saved_tensor_hooks_cannot_be_disabled():
-    """disable_saved_tensors_hooks() does nothing."""
-    graph.disable_saved_tensors_hooks = lambda message: contextlib.nullcontext()  # type: ignore[assignment,return-value]

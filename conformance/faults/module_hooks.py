@@ -1,9 +1,10 @@
-"""Faults in forward and backward hooks of modules."""
+"""Faults in forward hooks of modules, and in the order of all hooks in random passes."""
 
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 from __future__ import annotations
 
 import weakref
+from collections import OrderedDict
 
 import torch
 from torch.utils import hooks
@@ -12,7 +13,6 @@ from conformance.faults.fault import fault, replace
 
 PASSES = "random_passes_follow_the_model"
 PRE, POST = "hooks.nn.Module.register_forward_pre_hook", "hooks.nn.Module.register_forward_hook"
-FULL_PRE, FULL = "hooks.nn.Module.register_full_backward_pre_hook", "hooks.nn.Module.register_full_backward_hook"
 passes = fault("hooks.nn.Module", PASSES, level=3)
 
 
@@ -119,6 +119,52 @@ def recomputation_without_hooks():
         return original(self, lambda *a: hook(*a) if torch._C._current_graph_task_id() == -1 else None, **options)
 
 
+@fault(PRE, "a_change_in_place_is_seen_where_it_comes_in_time", green=("a_pre_hook_may_change_the_input",))
+def pre_hooks_get_copies():
+    """A pre-hook is called with copies of the arguments."""
+
+    @replace("nn.Module.register_forward_pre_hook")
+    def register(original, self, hook, **options):
+        if options.get("with_kwargs"):
+            return original(self, hook, **options)
+        return original(self, lambda m, args: hook(m, tuple(torch.clone(a) for a in args)), **options)
+
+
+@fault(POST, "a_shared_module_fires_at_every_call", green=("a_call_is_between_its_hooks",))
+def second_call_in_a_row_is_silent():
+    """A forward hook does not fire where the module is called with its own last output."""
+
+    @replace("nn.Module.register_forward_hook")
+    def register(original, self, hook, **options):
+        last = [object()]
+
+        def once(module, args, out):
+            again, last[0] = args[0] is last[0], out
+            return None if again else hook(module, args, out)
+
+        return original(self, hook if options.get("with_kwargs") else once, **options)
+
+
+@fault(POST, "outer_hooks_are_around_inner_ones", green=("a_call_is_between_its_hooks",))
+def hooks_of_containers_come_early():
+    """The forward hook of a container is called before the modules in it."""
+
+    @replace("nn.Module.register_forward_hook")
+    def register(original, self, hook, **options):
+        if not list(self.children()):
+            return original(self, hook, **options)
+        return self.register_forward_pre_hook(lambda m, args: [hook(m, args, None), None][1])
+
+
+@fault(PRE, "a_pickled_module_has_its_hooks", green=("a_deep_copy_has_the_hooks_and_its_own_list_of_them",))
+def pre_hooks_not_pickled():
+    """A module is pickled without its forward pre-hooks."""
+
+    @replace("nn.Module.__getstate__")
+    def wrong(original, self):
+        return {**original(self), "_forward_pre_hooks": OrderedDict()}
+
+
 @passes
 def shared_module_fires_once():
     """A forward hook does not fire at a second call within a pass of its container."""
@@ -181,82 +227,3 @@ def several_gradients_without_the_missing():
     @replace("autograd.graph.register_multi_grad_hook")
     def register(original, tensors, fn, **options):
         return original(tensors, lambda gs: fn([g for g in gs if g is not None]), **options)
-
-
-@fault(FULL, "what_a_hook_returns_goes_on_to_the_inputs", "its_changes_are_differentiated_through",
-       green=("they_see_the_gradients_of_outputs_and_inputs",))  # fmt: skip
-def gradient_of_backward_hooks_dropped():
-    """What a backward hook of a module returns is not used."""
-
-    @replace("nn.Module.register_full_backward_hook")
-    def register(original, self, hook, prepend=False):
-        return original(self, lambda *args: [hook(*args), None][1], prepend)
-
-
-@fault(FULL_PRE, "what_a_pre_hook_returns_is_the_gradient_of_the_output",
-       "a_pre_hook_counts_where_no_input_needs_a_gradient",
-       green=("they_see_the_gradients_of_outputs_and_inputs",))  # fmt: skip
-def gradient_of_backward_pre_hooks_dropped():
-    """What a backward pre-hook of a module returns is not used."""
-
-    @replace("nn.Module.register_full_backward_pre_hook")
-    def register(original, self, hook, prepend=False):
-        return original(self, lambda *args: [hook(*args), None][1], prepend)
-
-
-@fault(FULL, "it_fires_at_the_outputs_where_no_input_needs_a_gradient", models="pytorch/pytorch#57944",
-       green=("they_see_the_gradients_of_outputs_and_inputs",))  # fmt: skip
-def silent_without_input_gradients():
-    """A backward hook does not fire where no input requires a gradient."""
-
-    @replace("utils.hooks.BackwardHook.setup_input_hook")
-    def wrong(original, self, args):
-        out = original(self, args)
-        if self.input_tensors_index is None:
-            self.user_hooks = []
-        return out
-
-
-@fault(FULL, "grad_input_has_a_place_for_every_positional_argument", models="pytorch/pytorch#57944",
-       green=("they_see_the_gradients_of_outputs_and_inputs",))  # fmt: skip
-def places_without_tensors_left_out():
-    """grad_input has no place for arguments that are no tensors."""
-
-    @replace("nn.Module.register_full_backward_hook")
-    def register(original, self, hook, prepend=False):
-        return original(self, lambda m, gi, go: hook(m, tuple(g for g in gi if g is not None), go), prepend)
-
-
-@fault(FULL, "a_wrong_number_of_gradients_is_refused", green=("what_a_hook_returns_goes_on_to_the_inputs",))
-def extra_gradients_are_cut_off():
-    """Of too many gradients that a backward hook returns, the last are ignored."""
-
-    @replace("nn.Module.register_full_backward_hook")
-    def register(original, self, hook, prepend=False):
-        def cut(m, gi, go):
-            out = hook(m, gi, go)
-            return out if out is None else out[: len(gi)]
-
-        return original(self, cut, prepend)
-
-
-@fault(FULL, "changing_inputs_or_outputs_in_place_raises", models="pytorch/pytorch#61519",
-       green=("they_see_the_gradients_of_outputs_and_inputs",))  # fmt: skip
-def changes_in_place_pass():
-    """Modules with backward hooks take and give tensors that can be changed in place."""
-
-    @replace("utils.hooks.BackwardHook._apply_on_tensors")
-    def wrong(original, self, fn, args):
-        out, index = original(self, fn, args)
-        return tuple(t.clone() if isinstance(t, torch.Tensor) else t for t in out), index
-
-
-@fault(FULL, "old_and_full_hooks_do_not_mix")
-def old_and_full_hooks_mix():
-    """A module takes old and full backward hooks together."""
-    for name in ("register_full_backward_hook", "register_backward_hook"):
-
-        @replace(f"nn.Module.{name}")
-        def register(original, self, hook, *options):
-            self._is_full_backward_hook = None
-            return original(self, hook, *options)

@@ -3,8 +3,11 @@
 # mypy: disallow-untyped-defs=False, disallow-untyped-calls=False
 from __future__ import annotations
 
+from collections import OrderedDict
+
 import torch
 from torch.nn.modules import module as everywhere
+from torch.optim import optimizer as optimizers
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from conformance.faults.fault import fault, replace
@@ -26,6 +29,18 @@ def global_hooks_last():
             changed = hook(self, args, out)
             out = out if changed is None else changed
         return out
+
+
+@fault("hooks.nn.modules.module.register_module_forward_hook", "an_exception_calls_those_that_are_always_called",
+       green=("they_fire_before_the_hooks_of_every_module",))  # fmt: skip
+def global_always_call_is_ignored():
+    """register_module_forward_hook forgets always_call."""
+    original = everywhere.register_module_forward_hook
+
+    def register(hook, *, with_kwargs=False, always_call=False):
+        return original(hook, with_kwargs=with_kwargs)
+
+    everywhere.register_module_forward_hook = register
 
 
 @fault("hooks.nn.modules.module.register_module_full_backward_hook",
@@ -63,6 +78,28 @@ def state_hooks_exchanged():
             self._state_dict_pre_hooks.update(kept)
 
 
+@fault("hooks.nn.Module.register_state_dict_post_hook", "a_post_hook_of_saving_returns_nothing",
+       green=("saving_a_module_is_between_its_hooks",))  # fmt: skip
+def other_state_dicts_ignored():
+    """A state_dict that a post-hook returns is ignored without a word."""
+
+    @replace("nn.Module.register_state_dict_post_hook")
+    def register(original, self, hook):
+        return original(self, lambda *args: [hook(*args), None][1])
+
+
+@fault("hooks.nn.Module.register_load_state_dict_post_hook", "inner_modules_are_loaded_before_the_outer_hook",
+       green=("a_post_hook_decides_what_is_missing",))  # fmt: skip
+def containers_are_done_first():
+    """The post-hook of a container's load_state_dict() is called before the modules in it are loaded."""
+
+    @replace("nn.Module.register_load_state_dict_post_hook")
+    def register(original, self, hook):
+        if not list(self.children()):
+            return original(self, hook)
+        return self.register_load_state_dict_pre_hook(lambda m, *rest: hook(m, everywhere._IncompatibleKeys([], [])))
+
+
 @fault("hooks.nn.Module.register_load_state_dict_post_hook", "a_post_hook_decides_what_is_missing",
        green=("inner_modules_are_loaded_before_the_outer_hook",))  # fmt: skip
 def post_hook_gets_copies():
@@ -94,6 +131,40 @@ def arguments_of_step_hooks_dropped():
     @replace("optim.Optimizer.register_step_pre_hook")
     def register(original, self, hook):
         return original(self, lambda *args: [hook(*args), None][1])
+
+
+@fault("hooks.optim.Optimizer.register_step_pre_hook", "an_exception_before_the_step_prevents_it",
+       green=("a_step_is_between_its_hooks",))  # fmt: skip
+def exceptions_before_the_step_are_swallowed():
+    """What a pre-hook of a step raises is ignored, and the step taken."""
+
+    @replace("optim.Optimizer.register_step_pre_hook")
+    def register(original, self, hook):
+        def quiet(*args):
+            try:
+                return hook(*args)
+            except ArithmeticError:
+                return None
+
+        return original(self, quiet)
+
+
+@fault("hooks.optim.Optimizer.register_step_pre_hook", "global_hooks_are_called_for_every_optimizer",
+       green=("the_optimizers_own_hooks_are_inside_the_global_ones",))  # fmt: skip
+def global_step_hooks_know_one_optimizer():
+    """A global pre-hook of steps is called for the optimizer that steps first, and no other."""
+
+    class First(OrderedDict):  # type: ignore[type-arg]
+        def __setitem__(self, key, hook):
+            known = []
+
+            def once(optimizer, *args):
+                known.append(optimizer)
+                return hook(optimizer, *args) if optimizer is known[0] else None
+
+            super().__setitem__(key, once)
+
+    optimizers._global_optimizer_pre_hooks = First()
 
 
 @fault("hooks.optim.Optimizer.register_step_pre_hook", "the_optimizers_own_hooks_are_inside_the_global_ones",

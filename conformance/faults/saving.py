@@ -25,8 +25,9 @@ def rebuilt(wrong, name="_rebuild_tensor_v2"):
 
 
 @fault(
-    "serialization.load", "shape_strides_and_offset_come_back", "files_of_2_2_are_read", green=("a_tensor_comes_back",)
-)
+    "serialization.load", "shape_strides_and_offset_come_back", "files_of_2_2_are_read", "files_of_2_6_are_read",
+    green=("a_tensor_comes_back",),
+)  # fmt: skip
 def offset_lost_in_files():
     """A loaded tensor begins where its storage begins."""
     rebuilt(lambda original, storage, offset, *rest: original(storage, 0 * offset, *rest))
@@ -45,7 +46,7 @@ def strides_not_saved():
     rebuilt(contiguous)
 
 
-@fault("serialization.load", "views_still_share_their_storage", "files_of_2_13_are_read")
+@fault("serialization.load", "views_still_share_their_storage", "tied_weights_stay_tied", "files_of_2_13_are_read")
 def storages_loaded_apart():
     """Every loaded tensor has a copy of its storage to itself."""
     rebuilt(lambda original, storage, *rest: original(storage, *rest).clone())

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from conformance.behaviours import PROMISES, Promise
 from conformance.faults import FAULTS
+from conformance.known import SHIPPED, Deviation, load
 
 PAGE = Path(__file__).parents[1] / "promises.md"
 HEAD = """# Promises
 
 What torch's documentation promises beside numbers, the behaviour that asks for it, and the faults that prove that it
 would be seen to be broken. Made by `docs/scripts/promises.py` from the promises and faults themselves.
+
+Where torch itself breaks a promise there is nothing left to plant: the deviation is known, and
+`tests/core/mending.py` has a mended torch that keeps it. Where no fault is named, the promise is about a second device
+or a later torch.
 
 A behaviour `f` of a facility `s` is the cell `s::f::<device>::<dtype>`. `torch-conformance faults --only NAME`
 plants a fault.
@@ -23,10 +28,11 @@ plants a fault.
 def page() -> str:
     """The whole page."""
     families = dict.fromkeys(p.family for p in PROMISES.values())
-    return HEAD + "".join(line for family in families for line in section(family))
+    known = [entry for path in sorted(SHIPPED.glob("*.toml")) for entry in load(path)]
+    return HEAD + "".join(line for family in families for line in section(family, known))
 
 
-def section(family: str) -> Iterator[str]:
+def section(family: str, known: list[Deviation]) -> Iterator[str]:
     """The table of a family, a row for each promise however many facilities it is about."""
     groups: dict[tuple[str, str], list[Promise]] = {}
     for p in PROMISES.values():
@@ -41,7 +47,13 @@ def section(family: str) -> Iterator[str]:
         first = group[0]
         text = first.text.replace("|", "\\|").replace("*", "\\*")
         of, planted = (", ".join(f"`{name}`" for name in names) for names in ([p.path for p in group], faults(group)))
-        yield f"| [{text}]({first.link}) | `{check}` | {of} | {planted or 'none'} |\n"
+        yield f"| [{text}]({first.link}) | `{check}` | {of} | {planted or unplanted(group, known)} |\n"
+
+
+def unplanted(group: list[Promise], known: list[Deviation]) -> str:
+    """Why a promise has no fault of its own."""
+    cells = [f"{p.subject}::{p.check}::cpu::float32" for p in group]
+    return "broken by torch" if any(entry.covers(cell) for entry in known for cell in cells) else "out of reach"
 
 
 def faults(group: list[Promise]) -> list[str]:
