@@ -1,6 +1,7 @@
 """Every layer, as a rule of its inputs and parameters, is right by its own identities, without torch."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -44,8 +45,24 @@ def test_a_layer_documents_itself_and_describes_its_parameters(name):
     layer = LAYERS[name]
     doc = inspect.getdoc(layer.describe)
     assert doc and "Source:" in doc
+    assert layer.family == Path(inspect.getfile(layer.describe)).stem
     inputs, parameters, buffers, args, kwargs, places, _ = layer.rule.cases(SeededDraw(0)).args
     described = settled(layer.describe, args, kwargs, placed(places, inputs))
     assert [p.shape for p in described.parameters.values()] == [p.shape for p in parameters]
     assert [b.shape for b in described.buffers.values()] == [b.shape for b in buffers]
     assert all(isinstance(p.initial, (Law, float)) for p in described.parameters.values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_drawn_at_the_beginning_has_mean_zero(name):
+    """Weights of norms begin as ones, those of PReLU as the number that is given, other numbers as zeros."""
+    layer = LAYERS[name]
+    for seed in range(10):
+        inputs, _, _, args, kwargs, places, _ = layer.rule.cases(SeededDraw(f"{name}/beginning/{seed}")).args
+        for key, p in settled(layer.describe, args, kwargs, placed(places, inputs)).parameters.items():
+            if isinstance(p.initial, Law):
+                assert abs(p.initial.mean) < 1e-15 and p.initial.variance > 0
+            elif name == "nn.PReLU":
+                assert p.initial == {"init": 0.25, **kwargs}["init"]
+            else:
+                assert p.initial == (1.0 if key.endswith("weight") else 0.0)

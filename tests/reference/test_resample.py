@@ -1,5 +1,7 @@
 """Interpolation, padding and sampling against NumPy, scipy, polynomials that they keep, and each other."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -148,3 +150,26 @@ def test_with_a_scale_factor_nearest_exact_reads_the_pixel_under_each_centre(fac
     out = int(7 * factor)
     want = [min(int((i + 0.5) / factor), 6) for i in range(out)]
     assert value("interpolate", x[None, None], scale_factor=factor, mode="nearest-exact")[0, 0].tolist() == want
+
+
+KERNELS = {  # as Pillow has them: the triangle, Keys's cubic with a = -1/2, Lanczos's window of three lobes
+    "bilinear": lambda t: max(0.0, 1.0 - abs(t)),
+    "bicubic": lambda t: (1.5 * abs(t) ** 3 - 2.5 * t**2 + 1.0 if abs(t) <= 1.0
+                          else (-0.5 * abs(t) ** 3 + 2.5 * t**2 - 4.0 * abs(t) + 2.0) * (abs(t) < 2.0)),
+    "lanczos": lambda t: np.sinc(t) * np.sinc(t / 3.0) * (abs(t) < 3.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "mode, corners", [*itertools.product(["bilinear", "bicubic"], [False, True]), ("lanczos", None)]
+)
+@pytest.mark.parametrize("size, out", [(11, 4), (13, 2), (12, 12), (17, 5), (5, 11), (3, 1), (1, 4), (29, 3)])
+def test_antialias_weighs_every_pixel_by_the_kernel_as_wide_as_the_scale(mode, corners, size, out):
+    x = RNG.standard_normal(size)
+    scale = size / out if not corners else (size - 1) / (out - 1) if out > 1 else 0.0
+    want = []
+    for i in range(out):
+        weights = [KERNELS[mode]((j + 0.5 - scale * (i + 0.5)) / max(scale, 1.0)) for j in range(size)]
+        want.append(np.dot(weights, x) / sum(weights))
+    got = value("interpolate", x[None, None, None], (1, out), mode=mode, antialias=True, align_corners=corners)
+    np.testing.assert_allclose(got[0, 0, 0], want, rtol=1e-11, atol=1e-12)
