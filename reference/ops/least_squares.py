@@ -79,17 +79,12 @@ def pinv_tangent(a, y, step):
 
 
 def pinv_adjoint(a, y, g):
-    """-Y^H g Y^H + (1 - A Y) g^H Y Y^H + Y^H Y g^H (1 - Y A); of full rank the shorter side leaves nothing over."""
+    """-Y^H g Y^H + (1 - A Y) g^H Y Y^H + Y^H Y g^H (1 - Y A)."""
     m, n = a.shape[-2:]
     yh, gh = herm(y), herm(g)
-    grad = -yh @ g @ yh
-    rank = np.rint(np.trace(a @ y, axis1=-2, axis2=-1).real)
-    deficient = bool(np.any(rank < min(m, n)))
-    if m >= n or deficient:
-        grad = grad + (np.eye(m) - a @ y) @ gh @ y @ yh
-    if n >= m or deficient:
-        grad = grad + yh @ y @ gh @ (np.eye(n) - y @ a)
-    return grad
+    return (
+        -yh @ g @ yh + (np.eye(m) - a @ y) @ gh @ y @ yh + yh @ y @ gh @ (np.eye(n) - y @ a)
+    )  # fmt: skip
 
 
 def symmetric(draw: Draw):

@@ -10,7 +10,7 @@ from conformance.draws import SeededDraw
 from reference.laws import Law
 from reference.nn import LAYERS
 from reference.nn.layer import placed, settled
-from tests.reference.proof import draw_call, prove
+from tests.reference.proof import draw_call, prove, prove_missing
 
 ALL = sorted(LAYERS)
 
@@ -19,6 +19,14 @@ ALL = sorted(LAYERS)
 def test_the_gradients_of_inputs_and_parameters_are_the_adjoint_of_the_forward_pass(name):
     for seed in range(25):
         prove(LAYERS[name].rule, seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_only_buffers_have_no_gradient(name):
+    """Weights of losses and running statistics are buffers; torch has no gradient by the signs of SoftMarginLoss."""
+    constant = ("buffers", ("inputs", 1)) if name == "nn.SoftMarginLoss" else ("buffers",)
+    for seed in range(8):
+        prove_missing(LAYERS[name].rule, seed, constant)
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if LAYERS[n].rule.complex])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from conformance.draws import SeededDraw
 from reference import lookup
 from reference.laws import Law
 from reference.nn import LAYERS
@@ -108,3 +109,15 @@ def test_attention_begins_by_glorots_laws(kdim, vdim):
     laws = {k: p.initial for k, p in parameters.items() if isinstance(p.initial, Law)}
     assert {k: law.variance for k, law in laws.items()} == pytest.approx(want)
     assert {k: law.mean for k, law in laws.items()} == pytest.approx(dict.fromkeys(want, 0.0))
+
+
+def test_of_weights_that_are_all_dropped_the_bias_is_left():
+    layer = LAYERS["nn.MultiheadAttention"]
+    for seed in range(60):
+        inputs, parameters, buffers, args, kwargs, places, _ = layer.rule.cases(SeededDraw(f"dropped/{seed}")).args
+        options = {**kwargs, "dropout": 1.0}
+        names = list(layer.describe(*args, **options).parameters)
+        out, _ = layer.rule(inputs, parameters, buffers, args, options, places, True)
+        y, *weights = out if isinstance(out, tuple) else (out,)
+        bias = dict(zip(names, parameters)).get("out_proj.bias", 0.0)
+        assert np.array_equal(y, np.broadcast_to(bias, y.shape)) and not np.any([w.any() for w in weights])

@@ -91,3 +91,10 @@ def test_integers_stay_integers():
         ("nn.functional.hardtanh", (-1.5, 4.5)),
     ):
         assert lookup(name)(x, *arguments)[0].dtype == np.int64
+
+
+def test_between_equal_limits_nothing_moves():
+    for limit in (-1.0, 0.0, 2.0):
+        x = np.array([limit - 1.0, limit, limit + 1.0])
+        out, vjp = lookup("nn.functional.hardtanh")(x, limit, limit)
+        assert out.tolist() == [limit] * 3 and vjp(np.ones(3))[0].tolist() == [0.0] * 3
