@@ -166,10 +166,8 @@ def test_the_gradient_moves_with_the_output_that_it_reads(name, args, options, f
         assert got is None or np.allclose(got.imag / STEP, want.imag / STEP, rtol=1e-9, atol=1e-10)
 
 
-ELSEWHERE = {
-    "rnn_tanh_cell",
-    "lstm_cell",
-}  # the first: test_recurrent; an error of h has no part in the gradient of the second
+# test_recurrent has the first; in the second an error of h has no part
+ELSEWHERE = {"rnn_tanh_cell", "lstm_cell"}
 
 
 @pytest.mark.parametrize("name", sorted(set(rules()) - set(GRADIENT_OF_THE_OUTPUT_ALONE) - ELSEWHERE))
