@@ -113,3 +113,18 @@ def test_the_step_goes_along_the_first_arguments_of_which_torch_has_no_derivativ
         with stepping():
             got = lookup(name)(np.array([at + 1j * STEP]), np.array([x + 0j]))[0].imag / STEP
         assert got == pytest.approx([want], rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize("low, high, start, stop", [
+    (0.47, 0.53, 0.25, 8.0), (0.0625, 2.5, 0.75, 2.25), (0.25, 20.0, 0.0625, 20.0), (20.0, 64.0, 15.0, 80.0),
+])  # fmt: skip
+def test_incomplete_gamma_functions_keep_their_digits_where_scipys_do_not(low, high, start, stop):
+    rng = np.random.default_rng(1)
+    a, x = rng.uniform(low, high, 150), rng.uniform(start, stop, 150)
+    lower, upper = lookup("igamma")(a, x)[0], lookup("igammac")(a, x)[0]
+    with mpmath.workdps(30):
+        for one, at, below, above in zip(a, x, lower, upper):
+            slope = at * mpmath.exp((one - 1) * mpmath.log(at) - at) / mpmath.gamma(one)
+            for got, ends in ((below, (0, at)), (above, (at, mpmath.inf))):
+                want = mpmath.gammainc(one, *ends, regularized=True)
+                assert abs(got - want) <= 8 * EPS * (want + slope), (one, at)

@@ -175,3 +175,13 @@ def test_tied_singular_values_share_the_gradient_of_a_norm(order, keepdim):
         g = np.array([1.0, -2.0, 3.0, 0.5])
         want = g[:, None, None] * tied / np.abs(tied).sum((1, 2), keepdims=True)
         assert np.allclose(vjp(g.reshape(out.shape))[0], want, atol=1e-15)
+
+
+def test_a_negative_determinant_has_no_real_logarithm():
+    a = np.stack([np.diag([2.0, 3.0]), np.diag([2.0, -3.0])])
+    plain = value("logdet", a)
+    with stepping():
+        moved = value("logdet", a + 0j)
+    for out in (plain, moved.real):
+        assert np.isclose(out[0], np.log(6.0)) and np.isnan(out[1])
+    assert np.allclose(value("logdet", a + 0j), [np.log(6.0), np.log(6.0) + 1j * np.pi])

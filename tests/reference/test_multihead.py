@@ -121,3 +121,12 @@ def test_of_weights_that_are_all_dropped_the_bias_is_left():
         y, *weights = out if isinstance(out, tuple) else (out,)
         bias = dict(zip(names, parameters)).get("out_proj.bias", 0.0)
         assert np.array_equal(y, np.broadcast_to(bias, y.shape)) and not np.any([w.any() for w in weights])
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_every_matrix_of_a_transformer_begins_by_glorots_law(bias):
+    parameters = LAYERS["nn.Transformer"].describe(6, 2, 2, 1, 5, bias=bias).parameters
+    matrices = {k: p for k, p in parameters.items() if len(p.shape) == 2}
+    assert len(matrices) == 2 * 4 + 6  # of attention two, and two linear maps; a decoder has attention twice
+    for p in matrices.values():
+        assert p.initial.variance == pytest.approx(2 / sum(p.shape)) and abs(p.initial.mean) < 1e-15

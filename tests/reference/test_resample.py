@@ -173,3 +173,10 @@ def test_antialias_weighs_every_pixel_by_the_kernel_as_wide_as_the_scale(mode, c
         want.append(np.dot(weights, x) / sum(weights))
     got = value("interpolate", x[None, None, None], (1, out), mode=mode, antialias=True, align_corners=corners)
     np.testing.assert_allclose(got[0, 0, 0], want, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_a_single_pixel_to_which_nothing_is_added_stays(mode):
+    x = RNG.standard_normal((1, 2, 1, 3))
+    want = np.pad(x, [(0, 0), (0, 0), (0, 0), (2, 1)], mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode))
+    np.testing.assert_array_equal(value("pad", x, (2, 1, 0, 0), mode), want)
