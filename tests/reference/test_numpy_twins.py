@@ -17,13 +17,15 @@ from reference.rule import stepping
 
 ELEMENTWISE: dict[str, Callable[..., Any]] = {
     **{n: getattr(np, n) for n in (
-        "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "reciprocal", "sign", "floor",
-        "ceil", "trunc", "sin", "cos", "tan", "sinh", "cosh", "tanh", "deg2rad", "rad2deg", "sinc", "hypot",
+        "exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "sqrt", "square", "reciprocal", "sign",
+        "sin", "cos", "tan", "sinh", "cosh", "tanh", "deg2rad", "rad2deg", "sinc", "hypot",
         "logaddexp", "logaddexp2", "maximum", "minimum", "fmax", "fmin", "copysign", "fmod", "floor_divide",
         "nextafter", "float_power", "signbit", "isnan", "isinf", "isfinite", "gcd", "lcm", "logical_and",
         "logical_or", "logical_xor", "logical_not", "bitwise_and", "bitwise_or", "bitwise_xor", "real", "imag", "angle",
         "positive",
     )},
+    "floor": lambda x: np.floor(x).astype(x.dtype), "ceil": lambda x: np.ceil(x).astype(x.dtype),
+    "trunc": lambda x: np.trunc(x).astype(x.dtype),  # NumPy 1 makes numbers of integers
     "abs": np.abs, "neg": np.negative, "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "asinh": np.arcsinh,
     "acosh": np.arccosh, "atanh": np.arctanh, "atan2": np.arctan2, "remainder": np.remainder, "mul": np.multiply,
     "heaviside": lambda x, at: np.heaviside(x, at).astype(np.result_type(x, at)),
