@@ -180,3 +180,31 @@ def test_a_single_pixel_to_which_nothing_is_added_stays(mode):
     x = RNG.standard_normal((1, 2, 1, 3))
     want = np.pad(x, [(0, 0), (0, 0), (0, 0), (2, 1)], mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode))
     np.testing.assert_array_equal(value("pad", x, (2, 1, 0, 0), mode), want)
+
+
+def keys_weight(t):
+    """Keys's cubic with a = -3/4."""
+    t, a = abs(t), -0.75
+    if t <= 1:
+        return (a + 2) * t**3 - (a + 3) * t**2 + 1
+    return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0
+
+
+@pytest.mark.parametrize("padding_mode, numpys", [("zeros", "constant"), ("border", "edge"), ("reflection", "mirror")])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_bicubic_sampling_weighs_sixteen_pixels_of_the_padded_image(padding_mode, numpys, align_corners):
+    x = RNG.standard_normal((5, 4))
+    mirror = "reflect" if align_corners else "symmetric"  # about the outer pixels, or their outer edges
+    wide = np.pad(x, 12, mode=mirror if numpys == "mirror" else numpys)
+    places = RNG.uniform(-3, 8, (2, 30))  # rows, columns
+    scale = [(n - 1) / 2 if align_corners else n / 2 for n in x.shape]
+    shift = 0.0 if align_corners else 0.5
+    grid = np.stack([(places[i] + shift) / scale[i] - 1 for i in (1, 0)], -1)[None, None]
+    got = value("grid_sample", x[None, None], grid, "bicubic", padding_mode, align_corners)[0, 0, 0]
+    for (row, column), out in zip(places.T, got):
+        top, left = int(np.floor(row)) - 1, int(np.floor(column)) - 1
+        terms = [
+            keys_weight(row - i) * keys_weight(column - j) * wide[i + 12, j + 12]
+            for i in range(top, top + 4) for j in range(left, left + 4)
+        ]  # fmt: skip
+        np.testing.assert_allclose(out, sum(terms), rtol=1e-9, atol=1e-11)
