@@ -76,3 +76,15 @@ def test_segments_of_nothing_are_what_their_reduction_begins_with(shape, axis, h
     out, vjp = lookup("segment_reduce")(x, how, lengths=lengths, axis=axis)
     assert out.shape == (*shape[:axis], 2, *shape[axis + 1 :]) and np.all(out == start)
     assert vjp(np.ones(out.shape))[0].shape == shape
+
+
+def test_the_axis_of_segments_may_count_from_the_end():
+    x = RNG.standard_normal((4, 3))
+    for axis in (0, 1):
+        lengths = np.array([1, 2, x.shape[axis] - 3])
+        lengths = np.broadcast_to(lengths, (*x.shape[:axis], 3))
+        want = lookup("segment_reduce")(x, "sum", lengths=lengths, axis=axis)[0]
+        assert np.array_equal(lookup("segment_reduce")(x, "sum", lengths=lengths, axis=axis - 2)[0], want)
+    assert lookup("segment_reduce")(x[0], "sum", lengths=np.array([1, 2]), axis=-1)[0] == pytest.approx(
+        [x[0, 0], x[0, 1:].sum()]
+    )
