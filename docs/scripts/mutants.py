@@ -2,8 +2,8 @@
 
 What is not mathematics is left out, by rule and not by list:
 
-    what draws cases    functions with a parameter `draw`, and what only these use (see reach.matters): a wrong
-                        generator is no wrong oracle
+    what draws cases    functions with a parameter `draw`, classes made with one, and what only these use (see
+                        reach.matters): a wrong generator is no wrong oracle
     what declares       registrations, waivers and their rooms, annotations; the signatures of what is registered,
                         which are torch's own and held against it by tests/core/test_signatures.py
     what refuses        raise, and an `if` that only raises: which calls are illegal is the matter of `errors`
@@ -113,7 +113,8 @@ def _excluded(node: ast.AST, rooms: set[str]) -> Iterator[ast.AST]:
             yield from node.decorator_list
             yield from (a for a in (node.returns, *(p.annotation for p in parameters)) if a is not None)
     elif isinstance(node, ast.ClassDef):
-        yield from node.decorator_list
+        draws = any(p.arg == "draw" for f in _of(node, ast.FunctionDef) for p in f.args.args)
+        yield from [node] if draws else node.decorator_list
     elif isinstance(node, ast.Call) and getattr(node.func, "id", "") in DECLARES:
         yield node
     elif isinstance(node, ast.AnnAssign):

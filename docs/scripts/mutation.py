@@ -7,9 +7,10 @@
     --sample  so many mutants, drawn with the seed; none: all
     --out     a line of JSON for each mutant; those that are in the file already are not run again
 
-Needs no torch. A mutant runs in a fork of a process that has imported everything, and meets, until one fails: the
-identities of the rules and layers that the changed line can reach, those of its own file first; the test file of the
-family; the test files that name what it can reach.
+Needs no torch. The files of proofs meet the reference as it is first: one that fails there would kill everything.
+A mutant runs in a fork of a process that has imported everything, and meets, until one fails: the identities of the
+rules and layers that the changed line can reach, those of its own file first; the test file of the family; the test
+files that name what it can reach.
 """
 
 from __future__ import annotations
@@ -135,20 +136,34 @@ def killer(mutant: Mutant) -> str:
         for function, code in exchanged or ():
             function.__code__ = code
 
-    first = "" if exchanged is None else _killer(mutant, reach, in_place)
+    def concerned() -> Iterator[Proof]:
+        return proofs(mutant, reach)
+
+    first = "" if exchanged is None else _killer(in_place, concerned)
     if first or (exchanged is not None and not made_at_import(reach)):
         return first
-    return _killer(mutant, reach, lambda: import_anew(mutant.path, source))
+    return _killer(lambda: import_anew(mutant.path, source), concerned)
 
 
-def _killer(mutant: Mutant, reach: set[Definition], substitute: Callable[[], None]) -> str:
+def failing() -> str:
+    """The first file of proofs that fails on the reference as it is: it would kill whatever reaches it."""
+    files = [f for f in sorted(TESTS.glob("test_*.py")) if f.stem not in GENERIC[:2]]
+    unchanged = sources()[0]
+
+    def each() -> Iterator[Proof]:
+        return itertools.chain.from_iterable(_run([f]) for f in files)
+
+    return _killer(lambda: import_anew(unchanged, (ROOT / unchanged).read_text()), each)
+
+
+def _killer(substitute: Callable[[], None], concerned: Callable[[], Iterator[Proof]]) -> str:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(read)
         status = 1
         with contextlib.suppress(BaseException):
-            _meet(mutant, substitute, reach, lambda text: os.write(write, text.encode() + b"\n"))
+            _meet(substitute, concerned, lambda text: os.write(write, text.encode() + b"\n"))
             status = 0
         os._exit(status)
     os.close(write)
@@ -160,7 +175,9 @@ def _killer(mutant: Mutant, reach: set[Definition], substitute: Callable[[], Non
     return "" if status == 0 else said[-1]
 
 
-def _meet(mutant: Mutant, substitute: Callable[[], None], reach: set[Definition], say: Callable[[str], object]) -> None:
+def _meet(
+    substitute: Callable[[], None], concerned: Callable[[], Iterator[Proof]], say: Callable[[str], object]
+) -> None:
     """Run the proofs on the mutant; say the name of each before it begins. Raises what the failing one raises."""
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1), os.dup2(quiet, 2)
@@ -169,7 +186,7 @@ def _meet(mutant: Mutant, substitute: Callable[[], None], reach: set[Definition]
     np.seterr(all="ignore")
     say("import")
     substitute()
-    for name, proof in proofs(mutant, reach):
+    for name, proof in concerned():
         say(name)
         _wind()
         proof()
@@ -196,6 +213,8 @@ def main() -> None:
     options = parser.parse_args()
     os.chdir(ROOT)
     load()
+    if broken := failing():
+        sys.exit(f"fails on the reference as it is: {broken}")
     done: dict[str, str] = {}
     if options.out and options.out.exists():
         done = {entry["mutant"]: entry["killer"] for entry in map(json.loads, options.out.read_text().splitlines())}

@@ -14,8 +14,8 @@ def affine_parameters(shape, affine, bias=True):
     return {**weight, "bias": Parameter(shape, 0.0)} if affine and bias else weight
 
 
-def batch_norm(dims, eps, momentum, affine, track_running_stats, features, bias):
-    """What BatchNorm1d, 2d and 3d have in common; `dims` are those that a batch may have."""
+def batch_norm(eps, momentum, affine, track_running_stats, features, bias):
+    """What BatchNorm1d, 2d and 3d have in common."""
     parameters = affine_parameters((features,), affine, bias)
     buffers = {}
     if track_running_stats:
@@ -69,7 +69,7 @@ def batch_norm1d(
 
     input, output: (N, C) or (N, C, L).  Source: torch.nn.BatchNorm1d; Ioffe and Szegedy, 2015.
     """
-    return batch_norm((2, 3), eps, momentum, affine, track_running_stats, num_features, bias)
+    return batch_norm(eps, momentum, affine, track_running_stats, num_features, bias)
 
 
 @layer("nn.BatchNorm2d", cases=batch_norm_cases(2), like=("nn.functional.batch_norm",))
@@ -80,7 +80,7 @@ def batch_norm2d(
 
     input, output: (N, C, H, W).  Source: torch.nn.BatchNorm2d; Ioffe and Szegedy, 2015.
     """
-    return batch_norm((4,), eps, momentum, affine, track_running_stats, num_features, bias)
+    return batch_norm(eps, momentum, affine, track_running_stats, num_features, bias)
 
 
 @layer("nn.BatchNorm3d", cases=batch_norm_cases(3), like=("nn.functional.batch_norm",))
@@ -91,7 +91,7 @@ def batch_norm3d(
 
     input, output: (N, C, D, H, W).  Source: torch.nn.BatchNorm3d; Ioffe and Szegedy, 2015.
     """
-    return batch_norm((5,), eps, momentum, affine, track_running_stats, num_features, bias)
+    return batch_norm(eps, momentum, affine, track_running_stats, num_features, bias)
 
 
 @layer("nn.SyncBatchNorm", cases=batch_norm_cases(0, 1, 2, 3), like=("nn.functional.batch_norm",))
@@ -103,4 +103,4 @@ def sync_batch_norm(
 
     input, output: (N, C, *).  Source: torch.nn.SyncBatchNorm.
     """
-    return batch_norm((2, 3, 4, 5), eps, momentum, affine, track_running_stats, num_features, bias)
+    return batch_norm(eps, momentum, affine, track_running_stats, num_features, bias)

@@ -79,14 +79,12 @@ def pinv_tangent(a, y, step):
 
 
 def pinv_adjoint(a, y, g):
+    """-Y^H g Y^H + (1 - A Y) g^H Y Y^H + Y^H Y g^H (1 - Y A)."""
     m, n = a.shape[-2:]
     yh, gh = herm(y), herm(g)
-    grad = -yh @ g @ yh
-    if m > n or m == n:
-        grad = grad + (np.eye(m) - a @ y) @ gh @ y @ yh
-    if n > m or m == n:
-        grad = grad + yh @ y @ gh @ (np.eye(n) - y @ a)
-    return grad
+    return (
+        -yh @ g @ yh + (np.eye(m) - a @ y) @ gh @ y @ yh + yh @ y @ gh @ (np.eye(n) - y @ a)
+    )  # fmt: skip
 
 
 def symmetric(draw: Draw):

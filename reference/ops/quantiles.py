@@ -90,8 +90,6 @@ def quantiles(input, q, dim, keepdim, interpolation, skip_nan):
         by_q = (g * last * (high - low)).sum(axis=tuple(range(g.ndim - 1))).reshape(q.shape) if linear else None
         return (np.moveaxis(grad, -1, dim) if dim is not None and input.ndim else grad.reshape(input.shape)), by_q
 
-    if dim is None or not input.ndim:
-        value = value.reshape(-1)
     return value.reshape(shape), vjp
 
 

@@ -85,13 +85,13 @@ def layers(step, x, states, params, sizes, has_biases, num_layers, dropout, trai
 
 def network(step, operands, named):
     """The two overloads: (input, hx, params, ...) and (data, batch_sizes, hx, params, ...), in any mix of names."""
-    packed = "data" in named or "batch_sizes" in named or (len(operands) > 3 and isinstance(operands[3], (list, tuple)))
+    fitting = [names for names in (PADDED, PACKED) if set(names[len(operands) :]) == set(named)]
+    if len(operands) > len(PADDED) or not fitting:
+        raise TypeError("arguments are missing, unknown or given twice")
+    # both fit where none is named: the parameters are a list
+    packed = fitting == [PACKED] or (len(fitting) == 2 and isinstance(operands[3], (list, tuple)))
     names = PACKED if packed else PADDED
-    if len(operands) > len(names) or set(names[: len(operands)]) & set(named):
-        raise TypeError("an argument is given twice")
     given = {**dict(zip(names, operands)), **named}
-    if set(given) != set(names):
-        raise TypeError(f"missing or unknown arguments: {sorted(set(given) ^ set(names))}")
     states = given["hx"] if step is lstm_step else [given["hx"]]
     turned = not packed and given["batch_first"]
     if packed:

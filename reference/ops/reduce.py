@@ -213,7 +213,7 @@ def prod(input: Array, dim=None, keepdim=False, *, dtype=None):
             return (np.zeros_like(x),)
         row, back = (x.reshape(-1), lambda v: v.reshape(x.shape)) if dim is None else rows(x, dim)
         rest = back(others(row))
-        if np.ndim(slip) and x.ndim and np.all(x != 0):  # then torch divides its rounded product
+        if np.any(slip) and x.ndim and np.all(x != 0):  # then torch divides its rounded product
             rest = rest + np.reshape(slip, kept_shape(x.shape, over)) / x
         return (spread(g, x.shape, over) * conj(rest),)
 
@@ -281,7 +281,7 @@ def reduced_variance(input, dim, unbiased, keepdim, correction):
     def by_deviation(g, slip=0.0):
         slope = np.where(flat, 0.0, 0.5 / np.where(flat, 1.0, root))
         # torch divides by its rounded standard deviation
-        error = np.reshape(slip, kept) / np.where(flat, 1.0, root) if np.ndim(slip) else slip
+        error = np.reshape(slip, kept) / np.where(flat, 1.0, root) if np.any(slip) else 0.0
         return by_variance(g.reshape(kept) * slope * (1.0 - error))
 
     return fit, middle, variance, root, by_mean, by_variance, by_deviation

@@ -226,3 +226,10 @@ def test_a_difference_knows_how_far_a_singularity_leads_it_astray(at, much):
     exact = (v - z * (np.conj(z) * v).real / np.abs(z) ** 2) / np.abs(z)
     off = np.abs(vjp_jvp(call, [z], [v], [np.ones(1)])[0] - exact)
     assert off < truncation(call, [z], [v], [np.ones(1)])[0] + 4e-12 < much * np.abs(exact)
+
+
+def test_integers_and_masks_beside_the_inputs_leave_the_step_exact():
+    x, mask = np.ones((2, 3)), np.array([[True, False, True]] * 2)
+    assert Call(lookup("masked_fill"), Case((x, mask, np.array(2.0)))).analytic
+    assert Call(lookup("gather"), Case((x, 1, np.array([[0], [2]])))).analytic
+    assert not Call(lookup("masked_fill"), Case((x + 0j, mask, np.array(2.0)))).analytic

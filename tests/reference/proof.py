@@ -106,16 +106,20 @@ def prove_second(rule: Rule, seed: int) -> None:
             )
 
 
-def prove_missing(rule: Rule, seed: int, constant: tuple[str, ...]) -> None:
-    """An input that gets no gradient, and is not one of torch's `constant` ones, does not move the outputs."""
+def prove_missing(rule: Rule, seed: int, constant: tuple[Any, ...]) -> None:
+    """An input that gets no gradient, and is not one of torch's `constant` ones, does not move the outputs.
+
+    A constant is a parameter, or one array of it: "weight", ("inputs", 1).
+    """
     call = draw_call(rule, seed)
     xs = call.arrays
     outs, pull = call.run(xs)
     rng = np.random.default_rng(seed)
     grads = pull([direction(rng, o) for o in outs])
-    if all(d is None for d in grads):
-        return  # the op has no derivative
-    vs = [direction(rng, x) if d is None and p[0] not in constant else None for x, d, p in zip(xs, grads, call.paths)]
+    free = [d is None and not {p[0], p} & set(constant) for d, p in zip(grads, call.paths)]
+    vs = [direction(rng, x) if f else None for x, f in zip(xs, free)]
+    if all(v is None for v in vs):
+        return
     tangents = jvp(call, xs, vs) if call.analytic else difference(lambda a: call.run(a)[0], xs, vs)
     for tangent in tangents:
         assert tangent is None or np.all(np.abs(tangent) < 1e-9), f"a gradient is missing: {call.case}"

@@ -87,3 +87,11 @@ def test_powers_stand_beside_each_other():
     out, vjp = lookup("linalg.vander")(np.array([0.0, 2.0]), N=4)
     assert out.tolist() == [[1, 0, 0, 0], [1, 2, 4, 8]]
     assert vjp(np.ones((2, 4)))[0].tolist() == [1, 1 + 4 + 12]
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_a_number_is_the_distance_of_all_samples(dim):
+    want = np.gradient(X, 2.0, axis=dim)
+    for spacing in (2.0, np.array(2.0)):
+        for ours, theirs in zip(value("gradient", X, spacing=spacing, dim=dim), want if dim is None else [want]):
+            assert np.allclose(ours, theirs)

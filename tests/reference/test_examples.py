@@ -5,27 +5,33 @@ import pytest
 
 from conformance import literal
 from conformance.draws import SeededDraw
-from conformance.examples import EXAMPLES
 from reference.nn.layer import evaluate
-from reference.programs.examples import MARGIN, Deciding
+from reference.programs import examples
+from reference.programs.examples import MARGIN, Deciding, example
 from tests.reference.proof import draw_call, prove
+
+SHAPES = {
+    "perceptron": (2, 4), "cascade": (2, 2, 5, 5), "chain": (2, 3), "lenet": (1, 1, 14, 14), "shared": (2, 3),
+    "residual": (1, 1, 4, 4),
+}  # fmt: skip
+EXAMPLES = {name: example(name, getattr(examples, name)(), shape) for name, shape in SHAPES.items()}
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_gradients_are_the_adjoint_of_the_forward_pass(name):
     for seed in range(5):
-        prove(EXAMPLES[name].layer.rule, seed)
+        prove(EXAMPLES[name].rule, seed)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_a_case_is_written_and_read_back(name):
-    call = draw_call(EXAMPLES[name].layer.rule, 0)
+    call = draw_call(EXAMPLES[name].rule, 0)
     assert literal.write(literal.read(literal.write(call.case))) == literal.write(call.case)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_no_decision_is_close_to_its_turning_point(name):
-    layer = EXAMPLES[name].layer
+    layer = EXAMPLES[name]
     for seed in range(20):
         inputs, parameters, buffers, _, _, places, training = layer.rule.cases(SeededDraw(seed)).args
         tape = Deciding()
@@ -40,10 +46,3 @@ def test_a_maximum_and_a_relu_tell_how_close_they_are():
     assert tape.closest == 0.25
     tape.apply("relu", tape.variable(np.array([4.0, -0.125])))
     assert tape.closest == 0.125
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_torch_lists_parameters_in_the_order_of_the_description(name):
-    example = EXAMPLES[name]
-    described = example.layer.describe()
-    assert [tuple(p.shape) for p in example.build().parameters()] == [p.shape for p in described.parameters.values()]

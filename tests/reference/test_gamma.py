@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from reference import lookup
+from reference.derive import STEP
+from reference.rule import stepping
 from tests.reference.oracle import EPS, assert_matches_mpmath
 
 PAIRS = [(0.25, 0.07), (0.5, 0.3), (0.5096, 0.35), (0.5, 1.06), (0.5015, 1.0626), (1.0, 2.0), (2.5, 0.5)]
@@ -94,3 +96,35 @@ def test_the_hurwitz_zeta_function_and_its_slope():
 def test_orders_below_the_first_are_refused(name, args):
     with pytest.raises(ValueError):
         lookup(name)(*args)
+
+
+@pytest.mark.parametrize("a, x", [*PAIRS[2:8], (0.25, 3.0), (11.0, 9.0)])
+def test_the_step_goes_along_the_first_arguments_of_which_torch_has_no_derivative(a, x):
+    """igamma, igammac and zeta move with the rounding of their first argument, of which the tolerance must know."""
+    exact = {
+        "igamma": lambda s: mpmath.gammainc(s, 0, x, regularized=True),
+        "igammac": lambda s: mpmath.gammainc(s, x, mpmath.inf, regularized=True),
+        "special.zeta": lambda s: mpmath.zeta(s, x),
+    }
+    for name, function in exact.items():
+        at = a + 1.0 if name == "special.zeta" else a
+        with mpmath.workdps(30):
+            want = float(mpmath.diff(function, mpmath.mpf(at)))
+        with stepping():
+            got = lookup(name)(np.array([at + 1j * STEP]), np.array([x + 0j]))[0].imag / STEP
+        assert got == pytest.approx([want], rel=1e-7, abs=1e-9)
+
+
+@pytest.mark.parametrize("low, high, start, stop", [
+    (0.47, 0.53, 0.25, 8.0), (0.0625, 2.5, 0.75, 2.25), (0.25, 20.0, 0.0625, 20.0), (20.0, 64.0, 15.0, 80.0),
+])  # fmt: skip
+def test_incomplete_gamma_functions_keep_their_digits_where_scipys_do_not(low, high, start, stop):
+    rng = np.random.default_rng(1)
+    a, x = rng.uniform(low, high, 150), rng.uniform(start, stop, 150)
+    lower, upper = lookup("igamma")(a, x)[0], lookup("igammac")(a, x)[0]
+    with mpmath.workdps(30):
+        for one, at, below, above in zip(a, x, lower, upper):
+            slope = at * mpmath.exp((one - 1) * mpmath.log(at) - at) / mpmath.gamma(one)
+            for got, ends in ((below, (0, at)), (above, (at, mpmath.inf))):
+                want = mpmath.gammainc(one, *ends, regularized=True)
+                assert abs(got - want) <= 8 * EPS * (want + slope), (one, at)

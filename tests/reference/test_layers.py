@@ -1,6 +1,7 @@
 """Every layer, as a rule of its inputs and parameters, is right by its own identities, without torch."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 
@@ -9,7 +10,7 @@ from conformance.draws import SeededDraw
 from reference.laws import Law
 from reference.nn import LAYERS
 from reference.nn.layer import placed, settled
-from tests.reference.proof import draw_call, prove
+from tests.reference.proof import draw_call, prove, prove_missing
 
 ALL = sorted(LAYERS)
 
@@ -18,6 +19,14 @@ ALL = sorted(LAYERS)
 def test_the_gradients_of_inputs_and_parameters_are_the_adjoint_of_the_forward_pass(name):
     for seed in range(25):
         prove(LAYERS[name].rule, seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_only_buffers_have_no_gradient(name):
+    """Weights of losses and running statistics are buffers; torch has no gradient by the signs of SoftMarginLoss."""
+    constant = ("buffers", ("inputs", 1)) if name == "nn.SoftMarginLoss" else ("buffers",)
+    for seed in range(8):
+        prove_missing(LAYERS[name].rule, seed, constant)
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if LAYERS[n].rule.complex])
@@ -44,8 +53,24 @@ def test_a_layer_documents_itself_and_describes_its_parameters(name):
     layer = LAYERS[name]
     doc = inspect.getdoc(layer.describe)
     assert doc and "Source:" in doc
+    assert layer.family == Path(inspect.getfile(layer.describe)).stem
     inputs, parameters, buffers, args, kwargs, places, _ = layer.rule.cases(SeededDraw(0)).args
     described = settled(layer.describe, args, kwargs, placed(places, inputs))
     assert [p.shape for p in described.parameters.values()] == [p.shape for p in parameters]
     assert [b.shape for b in described.buffers.values()] == [b.shape for b in buffers]
     assert all(isinstance(p.initial, (Law, float)) for p in described.parameters.values())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_drawn_at_the_beginning_has_mean_zero(name):
+    """Weights of norms begin as ones, those of PReLU as the number that is given, other numbers as zeros."""
+    layer = LAYERS[name]
+    for seed in range(10):
+        inputs, _, _, args, kwargs, places, _ = layer.rule.cases(SeededDraw(f"{name}/beginning/{seed}")).args
+        for key, p in settled(layer.describe, args, kwargs, placed(places, inputs)).parameters.items():
+            if isinstance(p.initial, Law):
+                assert abs(p.initial.mean) < 1e-15 and p.initial.variance > 0
+            elif name == "nn.PReLU":
+                assert p.initial == {"init": 0.25, **kwargs}["init"]
+            else:
+                assert p.initial == (1.0 if key.endswith("weight") else 0.0)

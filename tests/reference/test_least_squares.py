@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from reference import lookup
 from tests.reference.test_spectra import herm, matrices, value
 
 
@@ -62,3 +63,23 @@ def test_singular_values_below_rcond_count_as_zero_in_lstsq(driver):
     a, b = np.diag([4.0, 1.0, 0.25]), np.ones((3, 1))
     x, _, rank, _ = value("linalg.lstsq", a, b, 0.1, driver=driver)
     assert np.allclose(x[:, 0], [0.25, 1, 0]) and rank == 2
+
+
+@pytest.mark.parametrize("complex", [False, True])
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3), (4, 4)])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize("name", ["linalg.pinv", "pinverse"])
+def test_the_gradient_of_a_pseudoinverse_is_its_difference_along_matrices_of_its_rank(name, complex, shape, rank):
+    left, right = matrices(complex, shape[0], rank), matrices(complex, rank, shape[1])
+    down, across = matrices(complex, *left.shape), matrices(complex, *right.shape)
+
+    def at(t):
+        return np.linalg.pinv((left + t * down) @ (right + t * across), rcond=1e-8)
+
+    y, vjp = lookup(name)(left @ right, rcond=1e-8)
+    g, h = matrices(complex, *y.shape), 1e-4
+    # the five-point difference, whose error is of order h^4
+    slope = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
+    step = down @ right + left @ across
+    got, want = (np.sum(np.conj(a) * b).real for a, b in ((vjp(g)[0], step), (g, slope)))
+    assert got == pytest.approx(want, rel=1e-7, abs=1e-7 * np.sum(np.abs(g) * np.abs(slope)))

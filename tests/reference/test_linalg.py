@@ -157,3 +157,31 @@ def test_the_cross_product_is_orthogonal_to_both_and_cyclic():
 def test_cross_looks_for_the_first_dimension_of_three():
     a, b = matrices(False, 2, 3, 3), matrices(False, 2, 3, 3)
     assert np.array_equal(value("cross", a, b), value("linalg.cross", a, b, dim=1))
+
+
+@pytest.mark.parametrize("keepdim", [False, True])
+@pytest.mark.parametrize("order", [2, -2])
+def test_tied_singular_values_share_the_gradient_of_a_norm(order, keepdim):
+    """The singular vectors of a matrix with one element in each row and column are unit vectors: of the elements of
+    extreme size each has its sign, divided by their number. The matrices of a batch have their own ties."""
+    a = np.stack([np.diag([3.0, -3.0, 1.0])[[1, 0, 2]], np.diag([2.0, -1.0, 1.0])[[2, 0, 1]],
+                  np.diag([-5.0, 5.0, 5.0])[[1, 2, 0]], np.diag([4.0, 2.0, 1.0])])  # fmt: skip
+    for x in (a, np.pad(a, ((0, 0), (0, 1), (0, 0))), np.pad(a, ((0, 0), (0, 0), (0, 2)))):
+        out, vjp = lookup("linalg.matrix_norm")(x, order, keepdim=keepdim)
+        sizes = np.where(x == 0, np.nan, np.abs(x))
+        best = (np.nanmax if order > 0 else np.nanmin)(sizes, axis=(1, 2), keepdims=True)
+        tied = np.sign(x) * (sizes == best)
+        assert np.array_equal(out, best if keepdim else best[:, 0, 0])
+        g = np.array([1.0, -2.0, 3.0, 0.5])
+        want = g[:, None, None] * tied / np.abs(tied).sum((1, 2), keepdims=True)
+        assert np.allclose(vjp(g.reshape(out.shape))[0], want, atol=1e-15)
+
+
+def test_a_negative_determinant_has_no_real_logarithm():
+    a = np.stack([np.diag([2.0, 3.0]), np.diag([2.0, -3.0])])
+    plain = value("logdet", a)
+    with stepping():
+        moved = value("logdet", a + 0j)
+    for out in (plain, moved.real):
+        assert np.isclose(out[0], np.log(6.0)) and np.isnan(out[1])
+    assert np.allclose(value("logdet", a + 0j), [np.log(6.0), np.log(6.0) + 1j * np.pi])

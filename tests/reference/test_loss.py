@@ -198,3 +198,8 @@ def test_smoothed_probabilities_are_mixed_with_the_same_for_each_class(reduction
     want = -(w * ((1 - s) * t + s / 3) * log).sum(1)
     want = {"none": want, "mean": want.mean(), "sum": want.sum()}[reduction]
     assert np.allclose(loss("cross_entropy", x, t, w, label_smoothing=s, reduction=reduction)[0], want, rtol=1e-13)
+
+
+def test_a_negative_target_has_no_divergence():
+    out, _ = lookup("nn.functional.kl_div")(np.zeros(3), np.array([-0.5, 0.0, 0.5]), reduction="none")
+    assert np.isnan(out[0]) and out[1] == 0 and np.isclose(out[2], 0.5 * np.log(0.5))

@@ -64,3 +64,27 @@ def test_a_reduction_by_number_is_that_by_name(name, number, word):
     assert np.array_equal(out, want)
     for a, b in zip(vjp(np.ones_like(out)), pull(np.ones_like(want))):
         assert (a is None and b is None) or np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.25])
+def test_the_cross_entropy_is_linear_in_what_stands_for_probabilities(smoothing):
+    """Nothing asks whether they are between 0 and 1."""
+    x, q, w = RNG.standard_normal((4, 3)), RNG.standard_normal((4, 3)), RNG.uniform(0.5, 2, 3)
+    q[0, 0] = 0.0
+    out, vjp = lookup("nn.functional.cross_entropy")(x, q, w, reduction="none", label_smoothing=smoothing)
+    log = w * (x - np.log(np.exp(x).sum(1, keepdims=True)))
+    want = -((1 - smoothing) * q + smoothing / 3)
+    assert np.allclose(out, (want * log).sum(1), rtol=1e-13)
+    assert np.allclose(vjp(np.ones(4))[1], -(1 - smoothing) * log, rtol=1e-13)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+def test_the_loss_of_a_named_class_is_linear_in_its_weight_of_either_sign(reduction):
+    """A class that is not named adds nothing, though its logarithm is infinite."""
+    x, t, w = RNG.standard_normal((4, 3)), np.array([0, 2, 0, 1]), np.array([-1.5, 0.5, 2.0])
+    log = x - np.log(np.exp(x).sum(1, keepdims=True))
+    terms = -(w[t] * log[np.arange(4), t])
+    want = {"none": terms, "sum": terms.sum(), "mean": terms.sum() / w[t].sum()}[reduction]
+    assert np.allclose(lookup("nn.functional.cross_entropy")(x, t, w, reduction=reduction)[0], want, rtol=1e-13)
+    log[0, 1:], log[3, 0] = -np.inf, -np.inf
+    assert np.allclose(lookup("nn.functional.nll_loss")(log, t, w, reduction=reduction)[0], want, rtol=1e-13)

@@ -150,3 +150,10 @@ def test_the_addmm_family_is_beta_x_plus_alpha_product(name, shapes, equation):
     out, vjp = lookup(name)(np.full(x.shape, np.nan), a, b, beta=0)
     assert out == pytest.approx(y)
     assert vjp(np.ones_like(out))[0].tolist() == np.zeros(x.shape).tolist()
+
+
+def test_each_of_the_52_numbered_labels_is_one_of_its_own():
+    a = RNG.standard_normal((2, 3))
+    for p in range(52):
+        for q in {(p + 1) % 52, (p + 26) % 52, 51 - p}:
+            assert np.array_equal(lookup("einsum")(a, [p, q], [q, p])[0], a.T)

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
+from conformance.draws import SeededDraw
 from reference import lookup
+from reference.laws import Law
+from reference.nn import LAYERS
 
 RNG = np.random.default_rng(23)
 L, S, N, E, H = 3, 4, 2, 6, 3
@@ -92,3 +95,38 @@ def test_dropout_in_training_is_random():
     with pytest.raises(ValueError, match="random"):
         forward(*args)
     assert np.allclose(forward(*args, training=False)[0][0], attention()[0][0])
+
+
+@pytest.mark.parametrize("kdim, vdim", [(None, None), (3, None), (4, 5)])
+def test_attention_begins_by_glorots_laws(kdim, vdim):
+    """Glorot and Bengio (2010): the variance 2 / (rows + columns); what comes out is uniform as in a linear layer."""
+    parameters = LAYERS["nn.MultiheadAttention"].describe(6, 2, add_bias_kv=True, kdim=kdim, vdim=vdim).parameters
+    want = {"bias_k": 1 / 6, "bias_v": 1 / 6, "out_proj.weight": 1 / 18}
+    if kdim is None:
+        want["in_proj_weight"] = 2 / (18 + 6)
+    else:
+        want |= {f"{c}_proj_weight": 2 / (6 + n) for c, n in zip("qkv", (6, kdim, vdim or 6))}
+    laws = {k: p.initial for k, p in parameters.items() if isinstance(p.initial, Law)}
+    assert {k: law.variance for k, law in laws.items()} == pytest.approx(want)
+    assert {k: law.mean for k, law in laws.items()} == pytest.approx(dict.fromkeys(want, 0.0))
+
+
+def test_of_weights_that_are_all_dropped_the_bias_is_left():
+    layer = LAYERS["nn.MultiheadAttention"]
+    for seed in range(60):
+        inputs, parameters, buffers, args, kwargs, places, _ = layer.rule.cases(SeededDraw(f"dropped/{seed}")).args
+        options = {**kwargs, "dropout": 1.0}
+        names = list(layer.describe(*args, **options).parameters)
+        out, _ = layer.rule(inputs, parameters, buffers, args, options, places, True)
+        y, *weights = out if isinstance(out, tuple) else (out,)
+        bias = dict(zip(names, parameters)).get("out_proj.bias", 0.0)
+        assert np.array_equal(y, np.broadcast_to(bias, y.shape)) and not np.any([w.any() for w in weights])
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_every_matrix_of_a_transformer_begins_by_glorots_law(bias):
+    parameters = LAYERS["nn.Transformer"].describe(6, 2, 2, 1, 5, bias=bias).parameters
+    matrices = {k: p for k, p in parameters.items() if len(p.shape) == 2}
+    assert len(matrices) == 2 * 4 + 6  # of attention two, and two linear maps; a decoder has attention twice
+    for p in matrices.values():
+        assert p.initial.variance == pytest.approx(2 / sum(p.shape)) and abs(p.initial.mean) < 1e-15

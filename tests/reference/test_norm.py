@@ -2,6 +2,7 @@
 
 import mpmath
 import numpy as np
+import pytest
 
 from reference import lookup
 
@@ -70,3 +71,15 @@ def test_local_response_norm_divides_by_its_neighbours():
             near = x[:, max(c - size // 2, 0) : c + (size - 1) // 2 + 1]
             want = x[:, c] / (2.0 + 0.5 / size * (near**2).sum(1)) ** 0.75
             np.testing.assert_allclose(y[:, c], want, rtol=1e-14)
+
+
+@pytest.mark.parametrize("name, args", [
+    ("nn.functional.layer_norm", ((1,),)), ("nn.functional.group_norm", (2,)), ("layer_norm", ((1,),)),
+    ("native_layer_norm", ((1,), None, None, 1e-5)), ("group_norm", (2,)),
+])  # fmt: skip
+def test_of_a_single_number_a_norm_leaves_nothing(name, args):
+    x = np.array([[[2.0], [-3.0]]]) if "group" not in name else np.array([[2.0, -3.0]])
+    out, vjp = lookup(name)(x, *args)
+    outs = out if isinstance(out, tuple) else (out,)
+    gs = (np.ones_like(outs[0]), *map(np.zeros_like, outs[1:]))
+    assert not outs[0].any() and not vjp(gs if isinstance(out, tuple) else gs[0])[0].any()

@@ -218,3 +218,11 @@ def test_rows_without_a_gradient_wait_under_sparse_adam() -> None:
 def test_all_optimizers_have_a_name_and_a_source() -> None:
     for name, optimizer in ALL.items():
         assert optimizer.name == name and "Source:" in (optimizer.update.__doc__ or "")
+
+
+def test_the_relative_step_of_adafactor_falls_with_the_root_of_time_once_that_is_less_than_lr() -> None:
+    """For equal elements and gradients U is 1, and each step takes the share min(lr, 1 / sqrt(t)) of what is left."""
+    want = 3.0
+    for t, p in enumerate(walk(adafactor, np.full(4, 3.0), [np.full(4, 0.5)] * 6, lr=0.6, eps=(1e-30, 1e-6)), 1):
+        want *= 1 - min(0.6, 1 / math.sqrt(t))
+        assert p == pytest.approx(np.full(4, want), rel=1e-12)

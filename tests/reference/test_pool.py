@@ -96,3 +96,19 @@ def test_a_partial_window_of_ceil_mode_has_the_norm_of_what_it_holds():
 def test_the_gradient_of_a_zero_norm_is_zero():
     _, vjp = lookup("nn.functional.lp_pool1d")(np.zeros((1, 4)), 2, 2)
     assert vjp(np.ones((1, 2)))[0].tolist() == [[0.0] * 4]
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("p", [1, 1.0, 2, 3, 3.0, 4])
+def test_where_the_powers_of_a_window_cancel_a_norm_has_no_gradient(n, p):
+    """The first window has the sum 0, the second has not: sign(x) |x|^(p - 1) / norm^(p - 1)."""
+    window = np.zeros((2,) * n)
+    if p % 2:
+        window.flat[:2] = 1.5, -1.5
+    other = RNG.uniform(0.5, 2.0, window.shape)
+    x = np.concatenate([window, other])[None]
+    out, vjp = lookup(f"nn.functional.lp_pool{n}d")(x, p, 2)
+    norm = (other**p).sum() ** (1 / p)
+    assert np.allclose(out.reshape(-1), [0, norm], rtol=1e-14)
+    (grad,) = vjp(np.ones_like(out))[:1]
+    assert not grad[0, :2].any() and np.allclose(grad[0, 2:], (other / norm) ** (p - 1), rtol=1e-13)

@@ -19,6 +19,7 @@ from tests.reference.proof import (
 ALL = sorted(rules())
 READS_THE_DTYPE = {"stft"}  # a complex signal has a spectrum of two sides
 STATISTICS = ("running_mean", "running_var")
+POLYNOMIALS = [n for n in ALL if n.startswith("special.") and "_polynomial_" in n]
 CONSTANTS = {  # what moves the output of an op, and torch takes no derivative by
     **dict.fromkeys(("igamma", "igammac", "special.zeta"), ("input",)),  # not implemented for these arguments
     "nn.functional.binary_cross_entropy": ("weight",),
@@ -29,7 +30,11 @@ CONSTANTS = {  # what moves the output of an op, and torch takes no derivative b
     "nn.functional.multi_margin_loss": ("weight",),
     **dict.fromkeys(("batch_norm", "instance_norm", "native_batch_norm"), STATISTICS),
     **dict.fromkeys(("nn.functional.batch_norm", "nn.functional.instance_norm"), STATISTICS),
-}
+    **dict.fromkeys(POLYNOMIALS, ("x", "n")),  # not implemented, as those of geqrf and of LDL
+    **dict.fromkeys(("geqrf", "linalg.ldl_factor", "linalg.ldl_factor_ex", "unique", "unique_consecutive"), ("input",)),
+    "linalg.ldl_solve": ("LD", "B"), "histogram": ("input", "bins", "weight"), "bincount": ("weights",),
+    "detach_copy": ("input",), "linalg.qr": ("A",), "qr": ("input",),  # of the modes "r" and "complete" there is none
+}  # fmt: skip
 NO_DIFFERENCE = {
     "linalg.eigvalsh": "reads one triangle; derivatives are meant along Hermitian matrices",
     "nn.functional.embedding_bag": "scale_grad_by_freq: the gradient is not that of the value",

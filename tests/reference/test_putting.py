@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from conformance.draws import SeededDraw
 from reference import lookup
 
 RNG = np.random.default_rng(0)
@@ -93,3 +94,53 @@ def test_fill_diagonal_is_numpys(shape, wrap):
     if want.size:
         np.fill_diagonal(want, 2.0, wrap=wrap)
     assert np.array_equal(lookup("Tensor.fill_diagonal_")(np.zeros(shape), 2.0, wrap)[0], want)
+
+
+def assigned(x, at, values):
+    out = x.copy()
+    out[at] = values
+    return out
+
+
+def filled(x, fill_value, wrap=False):
+    out = x.copy()
+    if out.size:
+        np.fill_diagonal(out, fill_value, wrap=wrap)
+    return out
+
+
+def put_in(x, index, source, accumulate=False):
+    out = x.reshape(-1).copy()
+    places = index.reshape(-1)
+    np.add.at(out, places, source.reshape(-1)) if accumulate else np.put(out, places, source)
+    return out.reshape(x.shape)
+
+
+def put_at(x, indices, values, accumulate=False):
+    out = x.copy()
+    if accumulate:
+        np.add.at(out, tuple(indices), values)
+        return out
+    return assigned(x, tuple(indices), values)
+
+
+def scattered(x, mask, source):
+    out = np.broadcast_to(x, np.broadcast_shapes(x.shape, mask.shape)).copy()
+    mask = np.broadcast_to(mask, out.shape)
+    out[mask] = source.reshape(-1)[: mask.sum()]
+    return out
+
+
+ASSIGNMENTS = {
+    "Tensor.fill_diagonal_": filled, "put": put_in, "index_put": put_at, "masked_scatter": scattered,
+    "masked_fill": lambda x, mask, value: np.where(mask, value, x),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ASSIGNMENTS)
+def test_what_is_written_replaces_what_was_there(name):
+    """Numpy's own assignments, over all cases."""
+    rule = lookup(name)
+    for seed in range(40):
+        case = rule.cases(SeededDraw(f"{name}/assigned/{seed}"))
+        assert np.allclose(rule(*case.args, **case.kwargs)[0], ASSIGNMENTS[name](*case.args, **case.kwargs), rtol=1e-15)

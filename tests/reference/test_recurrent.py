@@ -123,3 +123,31 @@ def test_dropout_between_layers_is_random_unless_it_drops_all_or_nothing():
     (out, _), _ = lookup("gru")(x, h, params, True, 2, 1.0, True, False, False)
     (alone, _), _ = lookup("gru")(np.zeros((4, 5, 3)), h[1:], params[4:], True, 1, 0.0, False, False, False)
     assert np.array_equal(out, alone)
+
+
+def test_an_error_of_a_cell_of_tanh_moves_the_slope_that_is_read_off_it():
+    """With h' = tanh(..) the slope is 1 - h'^2, whose change for that of h' is -2 h'."""
+    x, h = RNG.standard_normal((4, 2)), RNG.standard_normal((4, 3))
+    params = drawn("rnn_tanh", 2, 3, 1, 1)
+    y, vjp = lookup("rnn_tanh_cell")(x, h, *params)
+    g, slip = RNG.standard_normal(y.shape), RNG.standard_normal(y.shape)
+    moved = -2 * y * slip * g
+    want = [moved @ params[0], moved @ params[1], moved.T @ x, moved.T @ h, moved.sum(0), moved.sum(0)]
+    for plain, slipped, change in zip(vjp(g), vjp(g, slip), want):
+        assert np.allclose(slipped - plain, change, rtol=1e-12, atol=1e-13)
+
+
+@pytest.mark.parametrize("kind", list(GATES))
+@pytest.mark.parametrize("packed", [False, True])
+def test_arguments_of_a_network_may_be_named_from_any_place_on(kind, packed):
+    params = drawn(kind, 2, 3, 1, 1)
+    x, h = RNG.standard_normal((4, 5, 2)), RNG.standard_normal((1, 5, 3))
+    hx = [h, h] if kind == "lstm" else h
+    first = {"data": x.reshape(20, 2), "batch_sizes": np.full(4, 5)} if packed else {"input": x}
+    options = {"has_biases": True, "num_layers": 1, "dropout": 0.0, "train": False, "bidirectional": False}
+    given = {**first, "hx": hx, "params": params, **options, **({} if packed else {"batch_first": False})}
+    want = [by_hand(kind, x[:, i], h[0, i], h[0, i], params, False)[0] for i in range(5)]
+    for count in range(len(given) + 1):
+        names = list(given)
+        out, _ = lookup(kind)(*list(given.values())[:count], **{n: given[n] for n in names[count:]})
+        assert np.allclose(out[0].reshape(4, 5, 3), np.swapaxes(want, 0, 1), rtol=1e-13)

@@ -217,3 +217,31 @@ def test_complex_logcumsumexp_adds_one_term_after_another():
             want[(*place, k)] = large + np.log(1 + np.exp(small - large))
     assert np.allclose(value("logcumsumexp", x, 2), want, atol=1e-12)
     assert np.allclose(value("logcumsumexp", x.swapaxes(0, 2), 0), want.swapaxes(0, 2), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["median", "nanmedian"])
+@pytest.mark.parametrize("holes", [0.0, 0.3, 0.9])
+def test_medians_are_the_element_at_half_of_the_sorted_rows(name, holes):
+    rng = np.random.default_rng(2)
+    for n in range(1, 9):
+        x = rng.standard_normal((6, n))
+        x[rng.random(x.shape) < holes] = np.nan
+        (values, indices), _ = lookup(name)(x, 1)
+        for row, got, at in zip(x, values, indices):
+            there = sorted(row[~np.isnan(row)])
+            whole = len(there) == n or name == "nanmedian"
+            want = there[(len(there) - 1) // 2] if there and whole else np.nan
+            assert np.array_equal(got, want, equal_nan=True) and np.array_equal(row[at], got, equal_nan=True)
+        flat = np.sort(x[~np.isnan(x)])
+        known = flat.size and (flat.size == x.size or name == "nanmedian")
+        want = flat[(flat.size - 1) // 2] if known else np.nan
+        assert np.array_equal(lookup(name)(x)[0], want, equal_nan=True)
+
+
+def test_running_sums_of_exponentials_take_infinities():
+    inf = np.inf
+    for row in ([-inf, 1.0, -inf, 2.0], [-inf, -inf, 0.0, -inf], [-inf] * 3, [1.0, inf, -inf, 0.0], [-inf, inf]):
+        with np.errstate(all="ignore"):
+            want = np.logaddexp.accumulate(row)
+        assert np.allclose(lookup("logcumsumexp")(np.array(row), 0)[0], want, rtol=1e-15)
+        assert np.allclose(lookup("logsumexp")(np.array(row), 0)[0], want[-1], rtol=1e-15)

@@ -1,5 +1,7 @@
 """Interpolation, padding and sampling against NumPy, scipy, polynomials that they keep, and each other."""
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -148,3 +150,61 @@ def test_with_a_scale_factor_nearest_exact_reads_the_pixel_under_each_centre(fac
     out = int(7 * factor)
     want = [min(int((i + 0.5) / factor), 6) for i in range(out)]
     assert value("interpolate", x[None, None], scale_factor=factor, mode="nearest-exact")[0, 0].tolist() == want
+
+
+KERNELS = {  # as Pillow has them: the triangle, Keys's cubic with a = -1/2, Lanczos's window of three lobes
+    "bilinear": lambda t: max(0.0, 1.0 - abs(t)),
+    "bicubic": lambda t: (1.5 * abs(t) ** 3 - 2.5 * t**2 + 1.0 if abs(t) <= 1.0
+                          else (-0.5 * abs(t) ** 3 + 2.5 * t**2 - 4.0 * abs(t) + 2.0) * (abs(t) < 2.0)),
+    "lanczos": lambda t: np.sinc(t) * np.sinc(t / 3.0) * (abs(t) < 3.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "mode, corners", [*itertools.product(["bilinear", "bicubic"], [False, True]), ("lanczos", None)]
+)
+@pytest.mark.parametrize("size, out", [(11, 4), (13, 2), (12, 12), (17, 5), (5, 11), (3, 1), (1, 4), (29, 3)])
+def test_antialias_weighs_every_pixel_by_the_kernel_as_wide_as_the_scale(mode, corners, size, out):
+    x = RNG.standard_normal(size)
+    scale = size / out if not corners else (size - 1) / (out - 1) if out > 1 else 0.0
+    want = []
+    for i in range(out):
+        weights = [KERNELS[mode]((j + 0.5 - scale * (i + 0.5)) / max(scale, 1.0)) for j in range(size)]
+        want.append(np.dot(weights, x) / sum(weights))
+    got = value("interpolate", x[None, None, None], (1, out), mode=mode, antialias=True, align_corners=corners)
+    np.testing.assert_allclose(got[0, 0, 0], want, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+def test_a_single_pixel_to_which_nothing_is_added_stays(mode):
+    x = RNG.standard_normal((1, 2, 1, 3))
+    want = np.pad(x, [(0, 0), (0, 0), (0, 0), (2, 1)], mode={"replicate": "edge", "circular": "wrap"}.get(mode, mode))
+    np.testing.assert_array_equal(value("pad", x, (2, 1, 0, 0), mode), want)
+
+
+def keys_weight(t):
+    """Keys's cubic with a = -3/4."""
+    t, a = abs(t), -0.75
+    if t <= 1:
+        return (a + 2) * t**3 - (a + 3) * t**2 + 1
+    return a * t**3 - 5 * a * t**2 + 8 * a * t - 4 * a if t < 2 else 0.0
+
+
+@pytest.mark.parametrize("padding_mode, numpys", [("zeros", "constant"), ("border", "edge"), ("reflection", "mirror")])
+@pytest.mark.parametrize("align_corners", [False, True])
+def test_bicubic_sampling_weighs_sixteen_pixels_of_the_padded_image(padding_mode, numpys, align_corners):
+    x = RNG.standard_normal((5, 4))
+    mirror = "reflect" if align_corners else "symmetric"  # about the outer pixels, or their outer edges
+    wide = np.pad(x, 12, mode=mirror if numpys == "mirror" else numpys)
+    places = RNG.uniform(-3, 8, (2, 30))  # rows, columns
+    scale = [(n - 1) / 2 if align_corners else n / 2 for n in x.shape]
+    shift = 0.0 if align_corners else 0.5
+    grid = np.stack([(places[i] + shift) / scale[i] - 1 for i in (1, 0)], -1)[None, None]
+    got = value("grid_sample", x[None, None], grid, "bicubic", padding_mode, align_corners)[0, 0, 0]
+    for (row, column), out in zip(places.T, got):
+        top, left = int(np.floor(row)) - 1, int(np.floor(column)) - 1
+        terms = [
+            keys_weight(row - i) * keys_weight(column - j) * wide[i + 12, j + 12]
+            for i in range(top, top + 4) for j in range(left, left + 4)
+        ]  # fmt: skip
+        np.testing.assert_allclose(out, sum(terms), rtol=1e-9, atol=1e-11)

@@ -91,3 +91,20 @@ def test_integers_stay_integers():
         ("nn.functional.hardtanh", (-1.5, 4.5)),
     ):
         assert lookup(name)(x, *arguments)[0].dtype == np.int64
+
+
+def test_between_equal_limits_nothing_moves():
+    for limit in (-1.0, 0.0, 2.0):
+        x = np.array([limit - 1.0, limit, limit + 1.0])
+        out, vjp = lookup("nn.functional.hardtanh")(x, limit, limit)
+        assert out.tolist() == [limit] * 3 and vjp(np.ones(3))[0].tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("name", ["prelu", "nn.functional.prelu"])
+def test_at_zero_the_slope_is_that_of_the_left(name):
+    """As torch has it; each channel has its own, and its gradient is what was negative."""
+    x, weight = np.array([[-2.0, 0.0], [0.0, -1.0], [3.0, 4.0]]), np.array([0.25, -0.5])
+    out, vjp = lookup(name)(x, weight)
+    assert out.tolist() == [[-0.5, 0.0], [0.0, 0.5], [3.0, 4.0]]
+    by_x, by_weight = vjp(np.ones(x.shape))
+    assert by_x.tolist() == [[0.25, -0.5], [0.25, -0.5], [1.0, 1.0]] and by_weight.tolist() == [-2.0, -1.0]

@@ -81,3 +81,30 @@ def test_full_matrices_add_a_part_of_the_projector_on_what_is_left():
     u = value("linalg.svd", a)[0]
     assert u.shape == (5, 5)
     assert np.allclose(u[:, 3:], (np.eye(5) - u[:, :3] @ herm(u[:, :3]))[:, :2])
+
+
+def blocks(complex):
+    """Hermitian matrices of which many eigenvectors begin with a zero, without equal eigenvalues."""
+    inner = matrices(complex, 2, 2)
+    whole = np.zeros((5, 5), inner.dtype)
+    whole[1:3, 1:3], whole[3:, 3:], whole[0, 0] = inner + herm(inner), [[7.0, 1.0], [1.0, 9.0]], -6.0
+    return [np.diag([3.0, -1.0, 2.0, 5.0]), whole]
+
+
+@pytest.mark.parametrize("complex", [False, True])
+def test_vectors_that_begin_with_a_zero_are_of_unit_length_too(complex):
+    for a in blocks(complex):
+        w, v = value("linalg.eigh", a)
+        assert is_unitary(v) and np.allclose(a @ v, v * w, atol=1e-12)
+        w, v = value("linalg.eig", a)
+        assert np.allclose(np.linalg.norm(v, axis=0), 1) and np.allclose(a @ v, v * w, atol=1e-12)
+        u, s, vh = value("linalg.svd", a)
+        assert is_unitary(u) and is_unitary(herm(vh)) and np.allclose(u * s @ vh, a, atol=1e-12)
+
+
+@pytest.mark.parametrize("complex", [False, True])
+def test_a_matrix_of_less_than_full_rank_has_unitary_factors(complex):
+    a = matrices(complex, 4, 3)
+    a[:, 1] = 0.0
+    q, r = value("linalg.qr", a)
+    assert is_unitary(q) and np.allclose(q @ r, a, atol=1e-13) and np.array_equal(r, np.triu(r))

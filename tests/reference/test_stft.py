@@ -55,3 +55,21 @@ def test_istft_gives_the_signal_back(complex, center, normalized):
     assert np.allclose(short, x[:, :7], atol=1e-13)
     long = value("istft", out, 6, **options, return_complex=complex, length=40)
     assert long.shape == (2, 40) and np.array_equal(long[:, 30:], np.zeros((2, 10)))
+
+
+def test_the_spectrum_has_one_side_unless_anything_is_complex():
+    x, w = matrices(False, 20), matrices(False, 8)
+    for signal, window, rows in ((x, None, 5), (x, w, 5), (x + 0j, None, 8), (x + 0j, w, 8), (x, w + 0j, 8)):
+        out = value("stft", signal, 8, 4, window=window, center=False, return_complex=True)
+        frames = np.stack([signal[4 * t : 4 * t + 8] for t in range(4)], 1)
+        want = np.fft.fft(frames * (1.0 if window is None else window[:, None]), axis=0)[:rows]
+        assert out.shape == want.shape and np.allclose(out, want, atol=1e-13)
+
+
+@pytest.mark.parametrize("n_fft", [8, 12, 13])
+def test_frames_are_a_quarter_of_their_length_apart_unless_it_is_said(n_fft):
+    x = matrices(False, 60)
+    out = value("stft", x, n_fft, return_complex=True)
+    assert np.array_equal(out, value("stft", x, n_fft, n_fft // 4, return_complex=True))
+    assert np.allclose(value("istft", out, n_fft, length=60), value("istft", out, n_fft, n_fft // 4, length=60))
+    assert np.allclose(value("istft", out, n_fft)[:55], x[:55], atol=1e-13)

@@ -113,3 +113,25 @@ def test_the_functional_softmax_chooses_a_dimension():
     for ndim, dim in ((1, 0), (2, 1), (3, 0), (4, 1)):
         x = np.arange(2.0**ndim).reshape([2] * ndim) ** 0.5
         assert np.array_equal(value("nn.functional.softmax", x), value("softmax", x, dim))
+
+
+@pytest.mark.parametrize("name", ["linalg.vector_norm", "norm"])
+@pytest.mark.parametrize("order", [-4.0, -2.0, -1.0, -0.5, -0.125])
+def test_a_norm_of_negative_order_is_zero_where_an_element_is(name, order):
+    """|x|^p grows without bound towards 0, so that its root goes to 0; the rows beside have their own."""
+    x = np.array([[0.0, 2.0, -3.0], [-0.5, 1.0, 4.0], [0.0, 0.0, 0.0]])
+    want = np.sum(np.abs(x[1]) ** order) ** (1 / order)
+    for a in (x, x + 0j):
+        out, vjp = lookup(name)(a, order, dim=1)
+        assert out == pytest.approx([0, want, 0], rel=1e-14)
+        slopes = np.sign(x[1]) * (np.abs(x[1]) / want) ** (order - 1)
+        assert vjp(np.ones(3))[0] == pytest.approx(np.stack([np.zeros(3), slopes, np.zeros(3)]), rel=1e-13)
+
+
+@pytest.mark.parametrize("order", [0.125, 0.5, 0.75, 1.0, 1.5, 2.0, 4.0])
+def test_a_zero_adds_nothing_to_a_norm_of_positive_order(order):
+    x = np.array([0.0, 2.0, -3.0, 0.0])
+    out, vjp = lookup("linalg.vector_norm")(x, order)
+    want, pull = lookup("linalg.vector_norm")(x[1:3], order)
+    assert out == pytest.approx(want, rel=1e-15)
+    assert vjp(np.ones(()))[0] == pytest.approx([0, *pull(np.ones(()))[0], 0], rel=1e-15)

@@ -66,3 +66,25 @@ def test_a_segment_of_nothing_is_neutral_or_what_it_starts_from(how, nothing):
 def test_equal_greatest_elements_share_the_gradient():
     _, vjp = lookup("segment_reduce")(np.array([3.0, 1.0, 3.0]), "max", lengths=np.array([3]))
     assert vjp(np.array([-1.0]))[0].tolist() == [-0.5, 0.0, -0.5]
+
+
+@pytest.mark.parametrize("shape, axis", [((3, 0), 0), ((0, 2), 0), ((2, 0), 1), ((2, 3, 0), 1), ((2, 0, 2), 1)])
+@pytest.mark.parametrize("how, start", [("sum", 0.0), ("prod", 1.0), ("max", -np.inf), ("min", np.inf)])
+def test_segments_of_nothing_are_what_their_reduction_begins_with(shape, axis, how, start):
+    x = np.zeros(shape)
+    lengths = np.broadcast_to([shape[axis], 0], (*shape[:axis], 2))
+    out, vjp = lookup("segment_reduce")(x, how, lengths=lengths, axis=axis)
+    assert out.shape == (*shape[:axis], 2, *shape[axis + 1 :]) and np.all(out == start)
+    assert vjp(np.ones(out.shape))[0].shape == shape
+
+
+def test_the_axis_of_segments_may_count_from_the_end():
+    x = RNG.standard_normal((4, 3))
+    for axis in (0, 1):
+        lengths = np.array([1, 2, x.shape[axis] - 3])
+        lengths = np.broadcast_to(lengths, (*x.shape[:axis], 3))
+        want = lookup("segment_reduce")(x, "sum", lengths=lengths, axis=axis)[0]
+        assert np.array_equal(lookup("segment_reduce")(x, "sum", lengths=lengths, axis=axis - 2)[0], want)
+    assert lookup("segment_reduce")(x[0], "sum", lengths=np.array([1, 2]), axis=-1)[0] == pytest.approx(
+        [x[0, 0], x[0, 1:].sum()]
+    )
