@@ -31,11 +31,15 @@ OMITTED = Path(reference.__file__).parent / "omitted.toml"
 
 @dataclasses.dataclass(frozen=True)
 class Omission:
-    """Names that have no rule, and why. `kind` says what they are where no made-up call could tell."""
+    """Names that have no rule, and why. `kind` says what they are where no made-up call could tell.
+
+    `old` ones are in releases before the newest alone.
+    """
 
     patterns: tuple[str, ...]
     reason: str
     kind: str | None = None
+    old: bool = False
 
     def covers(self, path: str) -> bool:
         return any(fnmatch.fnmatchcase(path, p) for p in self.patterns)
@@ -57,7 +61,7 @@ class Row:
 def omissions(path: Path = OMITTED) -> list[Omission]:
     """The entries of reference/omitted.toml."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["omitted"]
-    return [Omission(tuple(e["names"]), e["reason"], e.get("kind")) for e in entries]
+    return [Omission(tuple(e["names"]), e["reason"], e.get("kind"), e.get("old", False)) for e in entries]
 
 
 def rows(names: Sequence[Name], omitted: Sequence[Omission]) -> list[Row]:
@@ -72,7 +76,7 @@ def rows(names: Sequence[Name], omitted: Sequence[Omission]) -> list[Row]:
 
 
 def covered_by(path: str) -> str | None:
-    """The rule, law or promise whose checks call this name, if there is one."""
+    """The rule, law or promise whose checks call this name, if there is one: the first of them, in this order."""
     if path in LAYERS:
         return path
     outer, _, last = path.rpartition(".")
@@ -90,7 +94,7 @@ def covered_by(path: str) -> str | None:
         rule = lookup(path[:-1])
         if rule is not None and base not in in_place(rule):
             rule = None
-    return rule.name if rule else None
+    return rule.name if rule else _promised(path)
 
 
 def _promised(path: str) -> str | None:

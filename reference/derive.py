@@ -87,8 +87,15 @@ def step_of(arrays: Sequence[Array]) -> float:
 
 def stepped(arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Array]:
     """Every real array made complex, its tangent (or nothing) in the imaginary part."""
-    h = 1j * step_of(arrays)
-    return [a if not is_inexact(a) else np.asarray(a + h * (0.0 if v is None else v)) for a, v in zip(arrays, tangents)]
+    h = step_of(arrays)
+    return [a if not is_inexact(a) else _stepped(a, 0.0 if v is None else h * v) for a, v in zip(arrays, tangents)]
+
+
+def _stepped(a: Array, imag: Any) -> Array:
+    """a + i imag, part by part: a sum would turn zeros of negative sign into positive ones."""
+    out = np.empty(a.shape, np.result_type(a, imag, np.complex64))
+    out.real, out.imag = a, imag
+    return out
 
 
 def imaginary(values: Sequence[Any], step: float = STEP) -> list[Any]:

@@ -233,3 +233,9 @@ def test_integers_and_masks_beside_the_inputs_leave_the_step_exact():
     assert Call(lookup("masked_fill"), Case((x, mask, np.array(2.0)))).analytic
     assert Call(lookup("gather"), Case((x, 1, np.array([[0], [2]])))).analytic
     assert not Call(lookup("masked_fill"), Case((x + 0j, mask, np.array(2.0)))).analytic
+
+
+def test_a_step_keeps_the_sign_of_zeros():
+    """copysign(x, -0.0) is -|x|: its slope at 2 is -1."""
+    call = Call(lookup("copysign"), Case((np.array([2.0]), np.array([-0.0]))))
+    assert jvp(call, call.arrays, [np.array([3.0]), np.array([5.0])])[0] == -3.0

@@ -236,12 +236,15 @@ def deep_copies_share_as_their_originals_do(device: torch.device, dtype: torch.d
     raises(RuntimeError, lambda: copy.deepcopy(leaf * 2), "leaves")
 
 
-@promise("tensors", "zeros_like", "Tensor.new_full", "full", "arange", "empty_strided", link="torch.html#creation-ops")
+@promise("tensors", "zeros_like", "ones_like", "full_like", "Tensor.new_full", "full", "arange", "empty_strided",
+         link="torch.html#creation-ops")  # fmt: skip
 def factories_take_dtype_shape_and_strides_from_what_they_are_given(device: torch.device, dtype: torch.dtype) -> None:
     """_like factories keep dtype, device and strides, new_ ones dtype and device; full and arange infer the dtype."""
     x = torch.ones(2, 3, 4, 5, dtype=dtype, device=device).to(memory_format=torch.channels_last)
     same((torch.zeros_like(x).stride(), torch.zeros_like(x, dtype=torch.int64).dtype), (x.stride(), torch.int64))
     same(torch.ones_like(x, memory_format=torch.contiguous_format).stride(), (60, 20, 5, 1))
+    for made, value in ((torch.zeros_like(x), 0.0), (torch.ones_like(x), 1.0), (torch.full_like(x, 2.5), 2.5)):
+        same((made.shape, made.dtype, made.unique().tolist()), (x.shape, dtype, [value]))
     new = x.new_full((2,), 3.5)
     same((new.dtype, new.device.type, new.tolist()), (dtype, device.type, [3.5, 3.5]))
     same(
