@@ -43,8 +43,10 @@ def neg_view(x):
 
 def expanded(x):
     """Stride 0 along the first dimension along which the values do not change."""
+    # zeros of either sign are equal, but not the same
+    negative = torch.signbit(torch.view_as_real(x) if x.is_complex() else x)
     for d, n in enumerate(x.shape):
-        if n > 1 and bool((x == x.narrow(d, 0, 1)).all()):
+        if n > 1 and bool((x == x.narrow(d, 0, 1)).all() & (negative == negative.narrow(d, 0, 1)).all()):
             return x.narrow(d, 0, 1).expand(x.shape)
     return x
 

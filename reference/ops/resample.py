@@ -123,11 +123,20 @@ def interpolate_errors(draw: Draw):
     ]
 
 
+def place_room(
+    input, size=None, scale_factor=None, mode="nearest", align_corners=None, recompute_scale_factor=None,
+    antialias=False,
+):  # fmt: skip
+    """A weight is off by the rounding of a place, of the size of the side, and so is what it weighs."""
+    sides = sum(max(n, 1) - 1 for n in input.shape[2:]) if mode in SPATIAL else 0
+    return np.asarray(4.0 * sides * np.abs(input).max(initial=0.0))
+
+
 @rule(
     "nn.functional.interpolate",
     cases=interpolate_cases,
     errors=interpolate_errors,
-    waivers=(Waiver("places and weights are rounded at the size of the image", factor=64),),
+    waivers=[Waiver("places and weights are rounded at the size of the image", room=place_room)],
 )
 def interpolate(
     input: Array,
