@@ -21,13 +21,14 @@ FIRST, LATER = {"float64": 2, "float32": 2}, {"float64": 3, "float32": 3}
 REVERSE = {
     "value": FIRST, "vjp": FIRST, "reverse_over_reverse": {"float64": 2, "float32": 3}, "subset": LATER,
     "undefined_cotangents": LATER, "zero_cotangents": LATER, "accumulate": LATER, "func_vjp": LATER,
-    "batched_grad": LATER, "vmap_vjp": LATER, "saved_tensor_hooks": LATER, "repeat": LATER, "edges": LATER,
+    "batched_grad": LATER, "vmap": LATER, "vmap_vjp": LATER, "checkpoint": LATER, "saved_tensor_hooks": LATER,
+    "repeat": LATER, "edges": LATER,
     **{c.name: {"float64": 3, "float32": 3} for c in REGISTRY.values() if "aot_eager" in c.modes},
     **{c.name: {"float32": 4} for c in REGISTRY.values() if "inductor" in c.modes},
 }  # fmt: skip
 FORWARD = {
     "jvp": {"float64": 2, "float32": 3}, "forward_over_reverse": LATER, "reverse_over_forward": LATER,
-    "forward_over_forward": LATER, "func_jvp": LATER, "vmap": LATER, "checkpoint": LATER,
+    "forward_over_forward": LATER, "func_jvp": LATER,
 }  # fmt: skip
 
 
