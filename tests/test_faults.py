@@ -27,7 +27,7 @@ QUICK += ["bias_correction_one_step_late", "resumed_one_step_late"]
 ELSEWHERE = {"fallback", "capturable", "state_shared", "evaluations", "replicas", "evaluated"}
 KINDS = (laws, layers, optimizers, schedules, programs, loops, examples.session)
 ALL = {*REGISTRY, *(check for kind in KINDS for check in kind.CHECKS)}
-# Not every promise has a fault of its own: docs/promises.md says which.
+# tests/core/test_mended.py holds that every promise has a fault, or is one that torch itself breaks.
 PROMISED = {promise.check for promise in PROMISES.values()}
 
 
@@ -48,6 +48,12 @@ def test_every_family_of_promises_has_faults() -> None:
     proved = [subject for fault in FAULTS.values() for subject in fault.subjects]
     for family in {p.family for p in PROMISES.values()}:
         assert any(subject.startswith(f"{family}.") for subject in proved), family
+
+
+def test_every_optimizer_and_schedule_has_a_fault_of_its_own() -> None:
+    proved = {subject for fault in FAULTS.values() for subject in fault.subjects}
+    kinds = [cell for cell in all_cells([Target("cpu")]) if cell.kind in ("optimizer", "schedule")]
+    assert {cell.subject for cell in kinds} - proved == set()
 
 
 def test_every_fault_says_what_is_wrong_and_names_subjects_and_checks_that_exist() -> None:

@@ -103,3 +103,59 @@ def any_share_accepted():
     @method("lr_scheduler.OneCycleLR.__init__")
     def init(original, self, optimizer, max_lr, *args, pct_start=0.3, **kwargs):
         original(self, optimizer, max_lr, *args, pct_start=min(pct_start, 1.0), **kwargs)
+
+
+@fault("optim.lr_scheduler.ChainedScheduler", "curve", "groups", **OPTIONS)
+def chain_of_one():
+    """The last of the chained schedules alone goes on."""
+
+    @method("lr_scheduler.ChainedScheduler.step")
+    def step(original, self):
+        self._schedulers[-1].step()
+        self._last_lr = [g["lr"] for g in self.optimizer.param_groups]
+
+
+@fault("optim.lr_scheduler.CosineAnnealingWarmRestarts", "curve", "groups", green=("last_lr",), **OPTIONS)
+def periods_do_not_grow():
+    """Every period is as long as the first, whatever T_mult is."""
+
+    @method("lr_scheduler.CosineAnnealingWarmRestarts.__init__")
+    def init(original, self, optimizer, T_0, T_mult=1, *args, **kwargs):
+        original(self, optimizer, T_0, min(T_mult, 1), *args, **kwargs)
+
+
+@fault("optim.lr_scheduler.MultiplicativeLR", "curve", "groups", **OPTIONS)
+def factors_of_the_base():
+    """The factor is of the initial rate, not of the current one."""
+
+    @method("lr_scheduler.MultiplicativeLR.get_lr")
+    def get_lr(original, self):
+        last = max(self.last_epoch, 0)
+        return [base * (f(last) if last else 1.0) for base, f in zip(self.base_lrs, self.lr_lambdas)]
+
+
+@fault("optim.lr_scheduler.PolynomialLR", "curve", "groups", green=("last_lr",), **OPTIONS)
+def always_a_line():
+    """The rate falls along a line, whatever the power is."""
+
+    @method("lr_scheduler.PolynomialLR.__init__")
+    def init(original, self, optimizer, total_iters=5, power=1.0, last_epoch=-1):
+        original(self, optimizer, total_iters, 1.0, last_epoch)
+
+
+@fault("optim.lr_scheduler.SequentialLR", "curve", "groups", green=("last_lr",), **OPTIONS)
+def milestones_one_late():
+    """The next schedule takes over one step late."""
+
+    @method("lr_scheduler.SequentialLR.__init__")
+    def init(original, self, optimizer, schedulers, milestones, last_epoch=-1):
+        original(self, optimizer, schedulers, [m + 1 for m in milestones], last_epoch)
+
+
+@fault("optim.swa_utils.SWALR", "curve", "groups", green=("last_lr",), **OPTIONS)
+def always_annealed_by_cosine():
+    """The strategy "linear" is not looked at."""
+
+    @method("swa_utils.SWALR.__init__")
+    def init(original, self, optimizer, swa_lr, anneal_epochs=10, anneal_strategy="cos", last_epoch=-1):
+        original(self, optimizer, swa_lr, anneal_epochs, "cos", last_epoch)
