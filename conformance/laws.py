@@ -84,6 +84,10 @@ def distribution(d: Draws, n: int, seed: int) -> Found:
     if law is None:
         return "" if d.setting.whole is not None else None
     y, room = d.sample(n, seed)
+    largest = d.dtype.largest
+    low, high = law.upto(np.array([-largest, largest]))
+    if low + (1.0 - high) > laws.ERROR_RATE:  # the law goes beyond the dtype's range
+        y, room = np.clip(y, -largest, largest), np.minimum(room, d.dtype.eps * largest)
     if not np.isfinite(y).all():
         return f"{int((~np.isfinite(y)).sum())} of {y.size} numbers are not finite"
     return laws.off_support(y, law, room) or laws.off_distribution(y, law, room) or ""

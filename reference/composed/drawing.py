@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from reference.composed.memory import Memory, Step
+from reference.composed.memory import Memory, Step, carried_out
 from reference.draw import Draw
 from reference.rule import Array, Case
 from reference.tape import Tape
@@ -209,4 +209,23 @@ def program(draw: Draw, kinds: tuple[Kind, ...]) -> Case:
         w.take(("call", "square", ("v0",), {}))
     found = [name for name in w.names()[: -len(inputs)] if w.memory.value(name).tracked]
     last, other = found[0], w.any(found)
-    return Case((inputs, tuple(w.steps), (last,) if other == last else (last, other)))
+    outs = (last,) if other == last else (last, other)
+    if any(kind == "inplace" for kind, *_ in w.steps):
+        outs = (*outs, *_of_the_others(w, inputs, outs))
+    return Case((inputs, tuple(w.steps), outs))
+
+
+def _of_the_others(w: _Writing, inputs: list[Array], outs: tuple[str, ...]) -> list[str]:
+    """One result more for each input that the others do not depend on.
+
+    Torch is given such an input as a constant. What a constant becomes when it is changed in place by what has a
+    gradient is asked by promises of its own (conformance/behaviours/autograd/inplace.py), which torch breaks.
+    """
+    values, vjp = carried_out(inputs, w.steps, outs)
+    (gradients,) = vjp([np.ones(v.shape) for v in values])
+    more = []
+    for i, gradient in enumerate(gradients):
+        if gradient is None:
+            w.take(("call", "sin", (f"v{i}",), {}))
+            more.append(f"v{len(w.memory.variables) - 1}")
+    return more

@@ -110,3 +110,16 @@ def children_that_are_none_expect_nothing(patch: pytest.MonkeyPatch) -> None:
             self._modules = whole
 
     patch.setattr(nn.Module, "_load_from_state_dict", looked)
+
+
+@mends(("autograd.Tensor.narrow", "a_view_of_what_became_differentiable_may_change"))
+def views_ask_for_their_history_first(patch: pytest.MonkeyPatch) -> None:
+    """What is to be changed is asked for its grad_fn, which brings a view's history up to date."""
+    multiply = torch.Tensor.mul_
+    patch.setattr(torch.Tensor, "mul_", lambda t, other: (t.grad_fn, multiply(t, other))[1])
+
+
+@mends(("autograd.Tensor.neg_", "what_became_dual_in_place_may_change_again"))
+def changes_are_copied_in(patch: pytest.MonkeyPatch) -> None:
+    """The product is computed beside the tensor, and copied into it."""
+    patch.setattr(torch.Tensor, "mul_", lambda t, other: t.copy_(t * other))

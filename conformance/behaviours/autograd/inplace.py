@@ -118,6 +118,34 @@ def changes_of_views_of_views_reach_all(device: torch.device, dtype: torch.dtype
     same([g.tolist() for g in got], [[0.0, 20.0, 0.0, 0.0, -20.0, 0.0], [20.0, 100.0]])
 
 
+@promise("autograd", "Tensor.narrow", link=VIEWS, levels={"float32": 2, "float64": 3})
+def a_view_of_what_became_differentiable_may_change(device: torch.device, dtype: torch.dtype) -> None:
+    """A view made of a constant, which a change in place then made differentiable, may be changed in place like it."""
+    w = torch.tensor([3.0], dtype=dtype, device=device, requires_grad=True)
+    x = torch.tensor([2.0, 5.0], dtype=dtype, device=device)
+    part = x.narrow(0, 0, 1)
+    x.mul_(w)
+    part.mul_(w)
+    same(x.tolist(), [18.0, 15.0])
+    (g,) = torch.autograd.grad(x, w, torch.tensor([1.0, 10.0], dtype=dtype, device=device))
+    same(g.tolist(), [2 * 2.0 * 3.0 + 50.0])
+
+
+@promise("autograd", "Tensor.neg_", link="func.api.html", needs=("func.jvp",), levels={"float32": 2, "float64": 3})
+def what_became_dual_in_place_may_change_again(device: torch.device, dtype: torch.dtype) -> None:
+    """A constant that a change in place made depend on the input may be changed again, at every order of jvp."""
+    x, one = (torch.tensor(v, dtype=dtype, device=device) for v in (1.5, 1.0))
+
+    def function(x):
+        return torch.full_like(x, 2.0).mul_(x).mul_(x).neg_()
+
+    def slope(x):
+        return torch.func.jvp(function, (x,), (one,))[1]
+
+    same(slope(x).item(), -6.0)
+    same([t.item() for t in torch.func.jvp(slope, (x,), (one,))], [-6.0, -4.0])
+
+
 @promise("autograd", "Tensor.index_put_", "Tensor.copy_", "Tensor.fill_", link=INPLACE)
 def written_parts_get_their_gradient_elsewhere(device: torch.device, dtype: torch.dtype) -> None:
     """What is overwritten gets no gradient, and what was written in its place gets it; the base then requires one."""
