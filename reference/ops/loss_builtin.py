@@ -18,18 +18,16 @@ from reference.ops.loss_likelihood import (
 )
 from reference.ops.loss_margin import (
     ANGLE,
+    TRIPLET_WAIVERS,
     angle_room,
     cosine_cases,
     cosine_embedding_loss,
-    distance_room,
     hinge_cases,
     hinge_embedding_loss,
     margin_ranking_loss,
     ranking_cases,
-    subnormal_room,
     triplet_cases,
     triplet_margin_loss,
-    unit_room,
 )
 from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
 
@@ -98,22 +96,7 @@ def cosine(input1: Array, input2: Array, target: Array, margin=0.0, reduction=1)
     cases=numbered(triplet_cases),
     errors=lambda draw: [(Case((draw.reals((2, 3)), draw.reals((2, 3)), draw.reals((3,)))), RuntimeError)],
     method=False,
-    waivers=[
-        Waiver(
-            "gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES
-        ),
-        Waiver(
-            "the distance of equal points, eps, is subnormal in float16",
-            room=subnormal_room,
-            dtypes=("float16",),
-            checks=DERIVATIVES,
-        ),
-        Waiver(
-            "the second derivative of a distance d is a difference of terms of 1 / d",
-            room=distance_room,
-            checks=SECOND_ORDER,
-        ),
-    ],
+    waivers=TRIPLET_WAIVERS,
 )
 def triplet(anchor: Array, positive: Array, negative: Array, margin=1.0, p=2.0, eps=1e-6, swap=False, reduction=1):
     """nn.functional.triplet_margin_loss.

@@ -10,8 +10,8 @@ from reference.ops.affine import linear
 from reference.ops.arithmetic import to
 from reference.ops.loss import mode, reduced, reductions
 from reference.ops.loss_classes import cross_entropy, wrong_classes
-from reference.ops.loss_margin import distance_room, triplet_cases, triplet_margin_loss, unit_room
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
+from reference.ops.loss_margin import TRIPLET_WAIVERS, triplet_cases, triplet_margin_loss
+from reference.rule import Array, Case, Waiver, rule
 
 
 def scores(draw: Draw, **options):
@@ -175,16 +175,7 @@ def with_distance_cases(draw: Draw):
         (Case((draw.reals((2, 3)), draw.reals((2, 3)), draw.reals((3,)))), RuntimeError),
         (Case((draw.reals((3,)), draw.reals((3,)), draw.reals((3,))), dict(margin=0.0)), ValueError),
     ],
-    waivers=[
-        Waiver(
-            "gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES
-        ),
-        Waiver(
-            "the second derivative of a distance d is a difference of terms of 1 / d",
-            room=distance_room,
-            checks=SECOND_ORDER,
-        ),
-    ],
+    waivers=TRIPLET_WAIVERS,
 )
 def triplet_margin_with_distance_loss(anchor: Array, positive: Array, negative: Array, *, distance_function=None,
                                       margin=1.0, swap=False, reduction="mean"):  # fmt: skip

@@ -179,6 +179,19 @@ def subnormal_room(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, **op
     return np.where(inverse > 2.0**14, 2.0**-14 * inverse, 0.0)
 
 
+TRIPLET_WAIVERS = (
+    Waiver("gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES),
+    Waiver(
+        "the distance of equal points, eps, is subnormal in float16",
+        room=subnormal_room, dtypes=("float16",), checks=DERIVATIVES,
+    ),
+    Waiver(
+        "the second derivative of a distance d is a difference of terms of 1 / d",
+        room=distance_room, checks=SECOND_ORDER,
+    ),
+)  # fmt: skip
+
+
 @rule(
     "nn.functional.triplet_margin_loss",
     cases=triplet_cases,
@@ -186,22 +199,7 @@ def subnormal_room(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, **op
         (Case((draw.reals((2, 3)), draw.reals((2, 3)), draw.reals((3,)))), RuntimeError),
         (Case((draw.reals((3,)), draw.reals((3,)), draw.reals((3,))), dict(margin=0.0)), ValueError),
     ],
-    waivers=[
-        Waiver(
-            "gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES
-        ),
-        Waiver(
-            "the distance of equal points, eps, is subnormal in float16",
-            room=subnormal_room,
-            dtypes=("float16",),
-            checks=DERIVATIVES,
-        ),
-        Waiver(
-            "the second derivative of a distance d is a difference of terms of 1 / d",
-            room=distance_room,
-            checks=SECOND_ORDER,
-        ),
-    ],
+    waivers=TRIPLET_WAIVERS,
 )
 def triplet_margin_loss(anchor: Array, positive: Array, negative: Array, margin=1.0, p=2.0, eps=1e-6,
                         swap=False, size_average=None, reduce=None, reduction="mean"):  # fmt: skip
