@@ -114,6 +114,11 @@ def load(path: Path) -> list[Deviation]:
     return [_entry(path, i, e) for i, e in enumerate(entries, start=1)]
 
 
+def shipped() -> list[Deviation]:
+    """Every entry that comes with the suite."""
+    return [entry for path in sorted(SHIPPED.glob("*.toml")) for entry in load(path)]
+
+
 def _entry(path: Path, number: int, entry: Any) -> Deviation:
     where = f"{path}: deviation {number}"
     if not isinstance(entry, dict):

@@ -9,11 +9,11 @@ from conformance.behaviours import PROMISES
 from conformance.behaviours.promise import Promise
 from conformance.checks.check import Unsupported
 from conformance.faults import FAULTS
-from conformance.known import SHIPPED, load
+from conformance.known import shipped
 from tests.core import mends_of_hooks, mends_of_modules
 from tests.core.mending import MENDED
 
-KNOWN = [entry for path in SHIPPED.glob("*.toml") for entry in load(path)]
+KNOWN = shipped()
 assert mends_of_hooks and mends_of_modules  # importing them registers their mends
 
 # Faults are planted on the CPU and in the torch of today: these are about a second device, and about files of 2.15.
