@@ -20,7 +20,9 @@ def test_batch_norm_takes_its_arguments_in_another_order():
         assert np.array_equal(out, want) and np.array_equal(native[0], want)
         assert np.array_equal(statistics[1], statistics[0]) and np.array_equal(statistics[2], statistics[0])
         if training:
-            assert np.allclose(native[1], X.mean((0, 2))) and np.allclose(native[2], (X.var((0, 2)) + 1e-3) ** -0.5)
+            assert np.allclose(native[1], X.mean((0, 2)), rtol=1e-12, atol=1e-12) and np.allclose(
+                native[2], (X.var((0, 2)) + 1e-3) ** -0.5, rtol=1e-12, atol=1e-12
+            )
         else:
             assert native[1].shape == native[2].shape == (0,)
 
@@ -28,11 +30,13 @@ def test_batch_norm_takes_its_arguments_in_another_order():
 def test_native_norms_give_their_statistics_too():
     (y, mean, scale), _ = lookup("native_layer_norm")(X, (6, 5), None, None, 1e-3)
     assert mean.shape == scale.shape == (4, 1, 1)
-    assert np.allclose(y, (X - mean) * scale) and np.allclose(mean[:, 0, 0], X.mean((1, 2)))
+    assert np.allclose(y, (X - mean) * scale, rtol=1e-12, atol=1e-12) and np.allclose(
+        mean[:, 0, 0], X.mean((1, 2)), rtol=1e-12, atol=1e-12
+    )
     (y, mean, scale), _ = lookup("native_group_norm")(X, W, B, 4, 6, 5, 3, 1e-3)
     want, _ = lookup("nn.functional.group_norm")(X, 3, W, B, 1e-3)
-    assert np.allclose(y, want, rtol=1e-14) and mean.shape == (4, 3)
-    assert np.allclose(scale, (X.reshape(4, 3, 10).var(2) + 1e-3) ** -0.5)
+    assert np.allclose(y, want, rtol=1e-14, atol=1e-14) and mean.shape == (4, 3)
+    assert np.allclose(scale, (X.reshape(4, 3, 10).var(2) + 1e-3) ** -0.5, rtol=1e-12, atol=1e-12)
     want, _ = lookup("nn.functional.instance_norm")(X, None, None, W, B)
     out, _ = lookup("instance_norm")(X, W, B, None, None, True, 0.1, 1e-5, False)
     assert np.array_equal(out, want)
@@ -44,7 +48,7 @@ def test_norm_except_dim_leaves_one_dimension(order):
         out, _ = lookup("norm_except_dim")(X, order, dim)
         rows = np.moveaxis(X, dim, 0).reshape(X.shape[dim], -1)
         assert out.shape == tuple(n if i == dim else 1 for i, n in enumerate(X.shape))
-        assert np.allclose(out.reshape(-1), (np.abs(rows) ** order).sum(1) ** (1 / order))
+        assert np.allclose(out.reshape(-1), (np.abs(rows) ** order).sum(1) ** (1 / order), rtol=1e-12, atol=1e-12)
     whole, _ = lookup("norm_except_dim")(X, order, -1)
     assert whole.shape == () and np.isclose(whole, (np.abs(X) ** order).sum() ** (1 / order))
 

@@ -20,14 +20,14 @@ def value(name, *args, **options):
 @pytest.mark.parametrize("p", ORDERS)
 def test_distances_are_those_of_minkowski(p):
     want = distance.cdist(A, B, "minkowski", p=p)
-    assert np.allclose(value("cdist", A, B, p), want, rtol=1e-13)
-    assert np.allclose(value("pdist", A, p), distance.pdist(A, "minkowski", p=p), rtol=1e-13)
+    assert np.allclose(value("cdist", A, B, p), want, rtol=1e-13, atol=1e-13)
+    assert np.allclose(value("pdist", A, p), distance.pdist(A, "minkowski", p=p), rtol=1e-13, atol=1e-13)
     assert value("dist", A[0], B[0], p) == pytest.approx(want[0, 0], rel=1e-13)
-    assert np.allclose(value("pairwise_distance", A[:4], B, p, eps=0.0), np.diagonal(want), rtol=1e-13)
+    assert np.allclose(value("pairwise_distance", A[:4], B, p, eps=0.0), np.diagonal(want), rtol=1e-13, atol=1e-13)
 
 
 def test_distances_of_the_limiting_orders():
-    assert np.allclose(value("cdist", A, B, math.inf), distance.cdist(A, B, "chebyshev"), rtol=1e-15)
+    assert np.allclose(value("cdist", A, B, math.inf), distance.cdist(A, B, "chebyshev"), rtol=1e-15, atol=1e-15)
     x, y = np.array([[1.0, 2.0, 3.0]]), np.array([[1.0, 5.0, 4.0]])
     assert value("cdist", x, y, 0.0).tolist() == [[2.0]]
     assert value("dist", x, y, -math.inf) == 0.0 and value("dist", x, y, math.inf) == 3.0
@@ -42,7 +42,7 @@ def test_batches_broadcast():
     x, y = RNG.standard_normal((2, 1, 3, 2)), RNG.standard_normal((4, 5, 2))
     out, vjp = lookup("cdist")(x, y)
     assert out.shape == (2, 4, 3, 5) and [d.shape for d in vjp(np.ones(out.shape))] == [x.shape, y.shape]
-    assert np.allclose(out[1, 2], distance.cdist(x[1, 0], y[2]))
+    assert np.allclose(out[1, 2], distance.cdist(x[1, 0], y[2]), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("mode", ["use_mm_for_euclid_dist", "donot_use_mm_for_euclid_dist"])
@@ -89,4 +89,6 @@ def test_renorm_to_nothing_is_flat():
 def test_renorm_of_columns_and_complex_numbers():
     z = RNG.standard_normal((3, 2)) + 1j * RNG.standard_normal((3, 2))
     out = value("renorm", z, 1.0, -1, 0.25)
-    assert np.allclose(np.abs(out).sum(0), 0.25, rtol=1e-6) and np.allclose(np.angle(out), np.angle(z))
+    assert np.allclose(np.abs(out).sum(0), 0.25, rtol=1e-6, atol=1e-06) and np.allclose(
+        np.angle(out), np.angle(z), rtol=1e-12, atol=1e-12
+    )

@@ -23,17 +23,17 @@ def by_definition(x, n, sign):
 @pytest.mark.parametrize("norm", [None, "backward", "ortho", "forward"])
 def test_the_transforms_are_their_sums(n, norm):
     backward, forward = {"ortho": (n**-0.5, n**-0.5), "forward": (1.0, 1.0 / n)}.get(norm, (1.0 / n, 1.0))
-    assert np.allclose(value("fft.fft", X, n, -1, norm), forward * by_definition(X, n, -1), atol=1e-13)
-    assert np.allclose(value("fft.ifft", X, n, -1, norm), backward * by_definition(X, n, 1), atol=1e-13)
+    assert np.allclose(value("fft.fft", X, n, -1, norm), forward * by_definition(X, n, -1), atol=1e-13, rtol=1e-13)
+    assert np.allclose(value("fft.ifft", X, n, -1, norm), backward * by_definition(X, n, 1), atol=1e-13, rtol=1e-13)
     half = forward * by_definition(X.real, n, -1)[:, : n // 2 + 1]
-    assert np.allclose(value("fft.rfft", X.real, n, -1, norm), half, atol=1e-13)
+    assert np.allclose(value("fft.rfft", X.real, n, -1, norm), half, atol=1e-13, rtol=1e-13)
 
 
 @pytest.mark.parametrize("n", [4, 5])
 def test_rfft_and_irfft_are_inverses(n):
     x = RNG.standard_normal((2, n))
-    assert np.allclose(value("fft.irfft", value("fft.rfft", x), n), x, atol=1e-14)
-    assert np.allclose(value("fft.hfft", np.conj(value("fft.rfft", x)), n, norm="forward"), x, atol=1e-14)
+    assert np.allclose(value("fft.irfft", value("fft.rfft", x), n), x, atol=1e-14, rtol=1e-14)
+    assert np.allclose(value("fft.hfft", np.conj(value("fft.rfft", x)), n, norm="forward"), x, atol=1e-14, rtol=1e-14)
 
 
 def test_parseval():
@@ -42,11 +42,13 @@ def test_parseval():
 
 def test_several_dimensions_are_one_after_the_other():
     both = value("fft.fft", value("fft.fft", X, 4, 0), 6, 1)
-    assert np.allclose(value("fft.fftn", X, (4, 6)), both, atol=1e-13)
-    assert np.allclose(value("fft.fft2", X, (6, 4), (1, 0)), both, atol=1e-13)
-    assert np.allclose(value("fft.ifft2", value("fft.fft2", X)), X, atol=1e-14)
-    assert np.allclose(value("fft.ifftn", value("fft.fftn", X), norm=None), X, atol=1e-14)
-    assert np.allclose(value("fft.rfft2", X.real, (-1, 4)), value("fft.fft2", X.real, (3, 4))[:, :3], atol=1e-13)
+    assert np.allclose(value("fft.fftn", X, (4, 6)), both, atol=1e-13, rtol=1e-13)
+    assert np.allclose(value("fft.fft2", X, (6, 4), (1, 0)), both, atol=1e-13, rtol=1e-13)
+    assert np.allclose(value("fft.ifft2", value("fft.fft2", X)), X, atol=1e-14, rtol=1e-14)
+    assert np.allclose(value("fft.ifftn", value("fft.fftn", X), norm=None), X, atol=1e-14, rtol=1e-14)
+    assert np.allclose(
+        value("fft.rfft2", X.real, (-1, 4)), value("fft.fft2", X.real, (3, 4))[:, :3], atol=1e-13, rtol=1e-13
+    )
 
 
 @pytest.mark.parametrize("n", [4, 5, 1, 2])

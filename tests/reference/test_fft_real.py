@@ -12,27 +12,43 @@ FLIPPED = {None: "forward", "backward": "forward", "forward": "backward", "ortho
 @pytest.mark.parametrize("norm", NORMS)
 def test_they_are_numpys(norm):
     x, z = matrices(False, 3, 4, 5), matrices(True, 3, 4, 5)
-    assert np.allclose(value("fft.rfftn", x, (4, 6), (0, 2), norm), np.fft.rfftn(x, (4, 6), (0, 2), norm))
-    assert np.allclose(value("fft.irfftn", z, (4, 7), (0, 2), norm), np.fft.irfftn(z, (4, 7), (0, 2), norm))
-    assert np.allclose(value("fft.irfft2", z, None, (-2, -1), norm), np.fft.irfft2(z, None, (-2, -1), norm))
-    assert np.allclose(value("fft.ihfft", x, 6, 1, norm), np.fft.ihfft(x, 6, 1, norm))
+    assert np.allclose(
+        value("fft.rfftn", x, (4, 6), (0, 2), norm), np.fft.rfftn(x, (4, 6), (0, 2), norm), rtol=1e-12, atol=1e-12
+    )
+    assert np.allclose(
+        value("fft.irfftn", z, (4, 7), (0, 2), norm), np.fft.irfftn(z, (4, 7), (0, 2), norm), rtol=1e-12, atol=1e-12
+    )
+    assert np.allclose(
+        value("fft.irfft2", z, None, (-2, -1), norm), np.fft.irfft2(z, None, (-2, -1), norm), rtol=1e-12, atol=1e-12
+    )
+    assert np.allclose(value("fft.ihfft", x, 6, 1, norm), np.fft.ihfft(x, 6, 1, norm), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_hfft_is_irfft_of_the_conjugate_in_the_other_direction(norm):
     x, z = matrices(False, 3, 4, 5), matrices(True, 3, 4, 5)
     want = np.fft.irfftn(np.conj(z), (3, 4, 8), norm=FLIPPED[norm])
-    assert np.allclose(value("fft.hfftn", z, norm=norm), want) and want.shape == (3, 4, 8)
-    assert np.allclose(value("fft.hfft2", z, norm=norm), value("fft.hfftn", z, dim=(1, 2), norm=norm))
-    assert np.allclose(value("fft.ihfftn", x, norm=norm), np.conj(np.fft.rfftn(x, norm=FLIPPED[norm])))
+    assert np.allclose(value("fft.hfftn", z, norm=norm), want, rtol=1e-12, atol=1e-12) and want.shape == (3, 4, 8)
+    assert np.allclose(
+        value("fft.hfft2", z, norm=norm), value("fft.hfftn", z, dim=(1, 2), norm=norm), rtol=1e-12, atol=1e-12
+    )
+    assert np.allclose(
+        value("fft.ihfftn", x, norm=norm), np.conj(np.fft.rfftn(x, norm=FLIPPED[norm])), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("norm", NORMS)
 def test_they_invert_each_other(norm):
     x = matrices(False, 3, 4)
-    assert np.allclose(value("fft.irfft2", value("fft.rfft2", x, norm=norm), x.shape, norm=norm), x)
-    assert np.allclose(value("fft.hfft2", value("fft.ihfft2", x, norm=norm), x.shape, norm=norm), x)
-    assert np.allclose(value("fft.hfftn", value("fft.ihfftn", x, norm=norm), x.shape, norm=norm), x)
+    assert np.allclose(
+        value("fft.irfft2", value("fft.rfft2", x, norm=norm), x.shape, norm=norm), x, rtol=1e-12, atol=1e-12
+    )
+    assert np.allclose(
+        value("fft.hfft2", value("fft.ihfft2", x, norm=norm), x.shape, norm=norm), x, rtol=1e-12, atol=1e-12
+    )
+    assert np.allclose(
+        value("fft.hfftn", value("fft.ihfftn", x, norm=norm), x.shape, norm=norm), x, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_ifftshift_undoes_fftshift():

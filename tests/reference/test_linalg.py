@@ -64,27 +64,29 @@ def test_the_determinant_of_nothing_is_one():
 def test_slogdet_is_the_polar_form_of_det(complex):
     a = matrices(complex, 3, 4, 4)
     sign, log = value("linalg.slogdet", a)
-    assert np.allclose(sign * np.exp(log), value("linalg.det", a), rtol=1e-13)
-    assert np.allclose(np.abs(sign), 1, rtol=1e-14)
+    assert np.allclose(sign * np.exp(log), value("linalg.det", a), rtol=1e-13, atol=1e-13)
+    assert np.allclose(np.abs(sign), 1, rtol=1e-14, atol=1e-14)
 
 
 @pytest.mark.parametrize("complex", [False, True])
 def test_inverse_solution_and_power_belong_together(complex):
     a, b = matrices(complex, 3, 4, 4), matrices(complex, 3, 4, 2)
     y = value("linalg.inv", a)
-    assert np.allclose(a @ y, np.eye(4), atol=1e-12)
-    assert np.allclose(value("linalg.solve", a, b), y @ b, atol=1e-12)
-    assert np.allclose(value("linalg.solve", a, b[..., 0]), (y @ b)[..., 0], atol=1e-12)
-    assert np.allclose(value("linalg.solve", a, b.swapaxes(1, 2), left=False) @ a, b.swapaxes(1, 2), atol=1e-12)
-    assert np.allclose(value("linalg.matrix_power", a, -2), y @ y, atol=1e-11)
-    assert np.allclose(value("linalg.matrix_power", a, 5), a @ a @ a @ a @ a, atol=1e-10)
+    assert np.allclose(a @ y, np.eye(4), atol=1e-12, rtol=1e-12)
+    assert np.allclose(value("linalg.solve", a, b), y @ b, atol=1e-12, rtol=1e-12)
+    assert np.allclose(value("linalg.solve", a, b[..., 0]), (y @ b)[..., 0], atol=1e-12, rtol=1e-12)
+    assert np.allclose(
+        value("linalg.solve", a, b.swapaxes(1, 2), left=False) @ a, b.swapaxes(1, 2), atol=1e-12, rtol=1e-12
+    )
+    assert np.allclose(value("linalg.matrix_power", a, -2), y @ y, atol=1e-11, rtol=1e-11)
+    assert np.allclose(value("linalg.matrix_power", a, 5), a @ a @ a @ a @ a, atol=1e-10, rtol=1e-10)
     assert np.array_equal(value("linalg.matrix_power", a, 0), np.broadcast_to(np.eye(4), a.shape))
 
 
 def test_a_matrix_is_a_batch_of_vectors_where_its_shape_is_the_batchs():
     a, b = matrices(False, 2, 2, 2), matrices(False, 2, 2)
     x = value("linalg.solve", a, b)
-    assert np.allclose((a @ x[..., None])[..., 0], b, atol=1e-13)
+    assert np.allclose((a @ x[..., None])[..., 0], b, atol=1e-13, rtol=1e-13)
 
 
 @pytest.mark.parametrize("complex", [False, True])
@@ -94,19 +96,19 @@ def test_cholesky_gives_the_factor_with_a_positive_diagonal(complex, upper):
     a = a @ np.conj(a.swapaxes(1, 2)) + np.eye(4)
     f = value("linalg.cholesky", a, upper=upper)
     fh = np.conj(f.swapaxes(1, 2))
-    assert np.allclose(fh @ f if upper else f @ fh, a, rtol=1e-13)
+    assert np.allclose(fh @ f if upper else f @ fh, a, rtol=1e-13, atol=1e-13)
     assert np.array_equal(f, np.triu(f) if upper else np.tril(f))
     assert np.all(np.diagonal(f, 0, 1, 2).real > 0)
-    assert np.allclose(value("cholesky_inverse", f, upper) @ a, np.eye(4), atol=1e-12)
+    assert np.allclose(value("cholesky_inverse", f, upper) @ a, np.eye(4), atol=1e-12, rtol=1e-12)
     grad = gradient("linalg.cholesky", matrices(complex, 2, 4, 4), a, upper=upper)
-    assert np.allclose(grad, np.conj(grad.swapaxes(1, 2)), atol=1e-14)
+    assert np.allclose(grad, np.conj(grad.swapaxes(1, 2)), atol=1e-14, rtol=1e-14)
 
 
 def test_the_factor_of_a_stepped_matrix_is_lapacks():
     a = matrices(False, 6, 6)
     a = a @ a.T + np.eye(6)
     with stepping():
-        assert np.allclose(value("linalg.cholesky", a + 0j), np.linalg.cholesky(a), rtol=1e-12)
+        assert np.allclose(value("linalg.cholesky", a + 0j), np.linalg.cholesky(a), rtol=1e-12, atol=1e-12)
 
 
 def test_what_a_triangular_routine_does_not_read_has_no_gradient():
@@ -130,7 +132,7 @@ def test_solve_triangular_solves(upper, left, ones):
     if ones:
         t = t - np.diag(np.diag(t)) + np.eye(3)
     x = value("linalg.solve_triangular", a, b, upper=upper, left=left, unitriangular=ones)
-    assert np.allclose(t @ x if left else x @ t, b, atol=1e-12)
+    assert np.allclose(t @ x if left else x @ t, b, atol=1e-12, rtol=1e-12)
 
 
 def test_matrix_norms_are_their_definitions():
@@ -141,16 +143,20 @@ def test_matrix_norms_are_their_definitions():
         1: size.sum(1).max(1), -1: size.sum(1).min(1), np.inf: size.sum(2).max(1), -np.inf: size.sum(2).min(1),
     }  # fmt: skip
     for order, expected in want.items():
-        assert np.allclose(value("linalg.matrix_norm", a, order), expected, rtol=1e-14)
+        assert np.allclose(value("linalg.matrix_norm", a, order), expected, rtol=1e-14, atol=1e-14)
         turned = np.moveaxis(a, 0, -1)
-        assert np.allclose(value("linalg.matrix_norm", turned, order, (0, 1), True)[0, 0], expected, rtol=1e-14)
+        assert np.allclose(
+            value("linalg.matrix_norm", turned, order, (0, 1), True)[0, 0], expected, rtol=1e-14, atol=1e-14
+        )
 
 
 def test_the_cross_product_is_orthogonal_to_both_and_cyclic():
     a, b, c = matrices(False, 3, 5, 3)
     ab = value("linalg.cross", a, b)
-    assert np.allclose((ab * a).sum(1), 0, atol=1e-13) and np.allclose((ab * b).sum(1), 0, atol=1e-13)
-    assert np.allclose((ab * c).sum(1), (value("linalg.cross", b, c) * a).sum(1), atol=1e-13)
+    assert np.allclose((ab * a).sum(1), 0, atol=1e-13, rtol=1e-13) and np.allclose(
+        (ab * b).sum(1), 0, atol=1e-13, rtol=1e-13
+    )
+    assert np.allclose((ab * c).sum(1), (value("linalg.cross", b, c) * a).sum(1), atol=1e-13, rtol=1e-13)
     assert value("cross", np.array([1.0, 0, 0]), np.array([0, 1.0, 0])).tolist() == [0, 0, 1]
 
 
@@ -174,7 +180,7 @@ def test_tied_singular_values_share_the_gradient_of_a_norm(order, keepdim):
         assert np.array_equal(out, best if keepdim else best[:, 0, 0])
         g = np.array([1.0, -2.0, 3.0, 0.5])
         want = g[:, None, None] * tied / np.abs(tied).sum((1, 2), keepdims=True)
-        assert np.allclose(vjp(g.reshape(out.shape))[0], want, atol=1e-15)
+        assert np.allclose(vjp(g.reshape(out.shape))[0], want, atol=1e-15, rtol=1e-15)
 
 
 def test_a_negative_determinant_has_no_real_logarithm():
@@ -184,4 +190,4 @@ def test_a_negative_determinant_has_no_real_logarithm():
         moved = value("logdet", a + 0j)
     for out in (plain, moved.real):
         assert np.isclose(out[0], np.log(6.0)) and np.isnan(out[1])
-    assert np.allclose(value("logdet", a + 0j), [np.log(6.0), np.log(6.0) + 1j * np.pi])
+    assert np.allclose(value("logdet", a + 0j), [np.log(6.0), np.log(6.0) + 1j * np.pi], rtol=1e-12, atol=1e-12)

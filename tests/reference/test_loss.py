@@ -62,7 +62,7 @@ def test_pos_weight_counts_the_positive_examples():
     x, t = RNG.standard_normal(4), np.array([1.0, 0.0, 1.0, 0.0])
     out, _ = loss("binary_cross_entropy_with_logits", x, t, reduction="none", pos_weight=np.array(3.0))
     plain, _ = loss("binary_cross_entropy_with_logits", x, t, reduction="none")
-    assert np.allclose(out, plain * np.where(t == 1, 3, 1), rtol=1e-15)
+    assert np.allclose(out, plain * np.where(t == 1, 3, 1), rtol=1e-15, atol=1e-15)
 
 
 def test_huber_and_smooth_l1_are_quadratic_then_linear():
@@ -112,7 +112,9 @@ def test_poisson_adds_stirlings_approximation_above_one():
 def test_gaussian_nll_is_minus_the_log_density():
     x, t, v = RNG.standard_normal(5), RNG.standard_normal(5), RNG.uniform(0.5, 2, 5)
     density = np.exp(-((x - t) ** 2) / (2 * v)) / np.sqrt(2 * math.pi * v)
-    assert np.allclose(loss("gaussian_nll_loss", x, t, v, True, reduction="none")[0], -np.log(density), rtol=1e-14)
+    assert np.allclose(
+        loss("gaussian_nll_loss", x, t, v, True, reduction="none")[0], -np.log(density), rtol=1e-14, atol=1e-14
+    )
 
 
 def test_the_variance_keeps_its_gradient_below_eps():
@@ -140,8 +142,10 @@ def test_the_losses_over_classes_are_their_sums(shape, reduction):
         total += w[t]
     reduce = {"none": lambda v: v, "sum": np.sum, "mean": lambda v: v.sum() / total}[reduction]
     options = dict(weight=w, reduction=reduction)
-    assert np.allclose(loss("nll_loss", x, target, **options)[0], reduce(nll), rtol=1e-14)
-    assert np.allclose(loss("cross_entropy", x, target, label_smoothing=s, **options)[0], reduce(cross), rtol=1e-13)
+    assert np.allclose(loss("nll_loss", x, target, **options)[0], reduce(nll), rtol=1e-14, atol=1e-14)
+    assert np.allclose(
+        loss("cross_entropy", x, target, label_smoothing=s, **options)[0], reduce(cross), rtol=1e-13, atol=1e-13
+    )
 
 
 def test_probabilities_of_ones_and_zeros_are_class_indices():
@@ -151,7 +155,7 @@ def test_probabilities_of_ones_and_zeros_are_class_indices():
         by_class, vjp = loss("cross_entropy", x, target, label_smoothing=s)
         by_share, vjp_share = loss("cross_entropy", x, hot, label_smoothing=s)
         assert np.isclose(by_class, by_share, rtol=1e-14)
-        assert np.allclose(vjp(np.array(1.0))[0], vjp_share(np.array(1.0))[0], atol=1e-15)
+        assert np.allclose(vjp(np.array(1.0))[0], vjp_share(np.array(1.0))[0], atol=1e-15, rtol=1e-15)
 
 
 def test_cross_entropy_survives_large_and_infinite_scores():
@@ -171,7 +175,7 @@ def test_margins():
 def test_cosine_embedding_compares_directions():
     a, b = np.array([[3.0, 4.0], [3.0, 4.0], [1.0, 0.0]]), np.array([[4.0, 3.0], [4.0, 3.0], [0.0, 2.0]])
     out, _ = loss("cosine_embedding_loss", a, b, np.array([1.0, -1, -1]), 0.5, reduction="none")
-    assert np.allclose(out, [1 - 0.96, 0.96 - 0.5, 0], atol=1e-12)
+    assert np.allclose(out, [1 - 0.96, 0.96 - 0.5, 0], atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("p", [1.0, 2.0, 3.0])
@@ -181,13 +185,15 @@ def test_triplet_compares_distances(p, swap):
     d = lambda u, v: (np.abs(u - v + 1e-6) ** p).sum(1) ** (1 / p)  # noqa: E731
     far = np.minimum(d(a, c), d(b, c)) if swap else d(a, c)
     out, _ = loss("triplet_margin_loss", a, b, c, 1.5, p, swap=swap, reduction="none")
-    assert np.allclose(out, np.maximum(d(a, b) - far + 1.5, 0), rtol=1e-14)
+    assert np.allclose(out, np.maximum(d(a, b) - far + 1.5, 0), rtol=1e-14, atol=1e-14)
 
 
 def test_poisson_has_stirlings_approximation_right_above_one():
     t = np.array([1.0, 1.25, 2.0])
     full, plain = (loss("poisson_nll_loss", 0 * t, t, full=f, reduction="none")[0] for f in (True, False))
-    assert np.allclose(full - plain, np.where(t > 1, t * np.log(t) - t + np.log(2 * math.pi * t) / 2, 0), rtol=1e-14)
+    assert np.allclose(
+        full - plain, np.where(t > 1, t * np.log(t) - t + np.log(2 * math.pi * t) / 2, 0), rtol=1e-14, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
@@ -197,7 +203,9 @@ def test_smoothed_probabilities_are_mixed_with_the_same_for_each_class(reduction
     log = x - np.log(np.exp(x).sum(1, keepdims=True))
     want = -(w * ((1 - s) * t + s / 3) * log).sum(1)
     want = {"none": want, "mean": want.mean(), "sum": want.sum()}[reduction]
-    assert np.allclose(loss("cross_entropy", x, t, w, label_smoothing=s, reduction=reduction)[0], want, rtol=1e-13)
+    assert np.allclose(
+        loss("cross_entropy", x, t, w, label_smoothing=s, reduction=reduction)[0], want, rtol=1e-13, atol=1e-13
+    )
 
 
 def test_a_negative_target_has_no_divergence():

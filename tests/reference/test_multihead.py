@@ -44,11 +44,11 @@ def by_loops(hidden=None, added=None, extra=None):
 def test_heads_attend_each_on_its_part():
     want, shares = by_loops()
     (y, mean), _ = attention()
-    assert np.allclose(y, want, rtol=1e-13) and np.allclose(mean, shares.mean(1))
+    assert np.allclose(y, want, rtol=1e-13, atol=1e-13) and np.allclose(mean, shares.mean(1), rtol=1e-12, atol=1e-12)
     (_, each), _ = attention(average_attn_weights=False)
-    assert np.allclose(each, shares)
+    assert np.allclose(each, shares, rtol=1e-12, atol=1e-12)
     (alone,), _ = attention(need_weights=False)
-    assert np.allclose(alone, want, rtol=1e-13)
+    assert np.allclose(alone, want, rtol=1e-13, atol=1e-13)
 
 
 def test_masks_hide_or_add():
@@ -57,20 +57,20 @@ def test_masks_hide_or_add():
     added = RNG.standard_normal((L, S))
     want, _ = by_loops(hidden, added)
     (y, _), _ = attention(key_padding_mask=hidden[:, 0], attn_mask=added)
-    assert np.allclose(y, want, rtol=1e-13)
+    assert np.allclose(y, want, rtol=1e-13, atol=1e-13)
     causal = np.arange(S) > np.arange(L)[:, None]
     want, _ = by_loops(np.stack([causal] * N))
     for options in ({}, dict(is_causal=True), dict(is_causal=True, need_weights=False)):
-        assert np.allclose(attention(attn_mask=causal, **options)[0][0], want, rtol=1e-13)
+        assert np.allclose(attention(attn_mask=causal, **options)[0][0], want, rtol=1e-13, atol=1e-13)
 
 
 def test_more_keys_come_last():
     extra = RNG.standard_normal((2, 1, 1, E))
     want, shares = by_loops(extra=extra[:, 0])
     (y, mean), _ = attention(bias_k=extra[0], bias_v=extra[1])
-    assert np.allclose(y, want, rtol=1e-13) and np.allclose(mean, shares.mean(1))
+    assert np.allclose(y, want, rtol=1e-13, atol=1e-13) and np.allclose(mean, shares.mean(1), rtol=1e-12, atol=1e-12)
     want, _ = by_loops(extra=np.zeros((2, 1, E)))
-    assert np.allclose(attention(zero=True)[0][0], want, rtol=1e-13)
+    assert np.allclose(attention(zero=True)[0][0], want, rtol=1e-13, atol=1e-13)
 
 
 def test_separate_projections_are_the_packed_ones():
@@ -80,13 +80,13 @@ def test_separate_projections_are_the_packed_ones():
         QUERY, KEY, VALUE, E, H, None, B, None, None, False, 0.0, OUT, OUT_B,
         use_separate_proj_weight=True, q_proj_weight=q, k_proj_weight=k, v_proj_weight=v,
     )  # fmt: skip
-    assert np.allclose(y, attention()[0][0], rtol=1e-14)
+    assert np.allclose(y, attention()[0][0], rtol=1e-14, atol=1e-14)
 
 
 def test_static_keys_stand_for_projected_ones():
     k = KEY @ W[E : 2 * E].T + B[E : 2 * E]
     static = k.reshape(S, N * H, E // H).swapaxes(0, 1)
-    assert np.allclose(attention(static_k=static)[0][0], attention()[0][0], rtol=1e-13)
+    assert np.allclose(attention(static_k=static)[0][0], attention()[0][0], rtol=1e-13, atol=1e-13)
 
 
 def test_dropout_in_training_is_random():
@@ -94,7 +94,7 @@ def test_dropout_in_training_is_random():
     args = (QUERY, KEY, VALUE, E, H, W, B, None, None, False, 0.1, OUT, OUT_B)
     with pytest.raises(ValueError, match="random"):
         forward(*args)
-    assert np.allclose(forward(*args, training=False)[0][0], attention()[0][0])
+    assert np.allclose(forward(*args, training=False)[0][0], attention()[0][0], rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("kdim, vdim", [(None, None), (3, None), (4, 5)])

@@ -66,12 +66,12 @@ def test_packed_sequences_are_each_run_alone(kind, directions):
                 at = depth * directions + d
                 part, end, cell = by_hand(kind, sequence, h[at, row], c[at, row], params[4 * at : 4 * at + 4], d == 1)
                 parts.append(part)
-                assert np.allclose(last[0][at, row], end, rtol=1e-13)
+                assert np.allclose(last[0][at, row], end, rtol=1e-13, atol=1e-13)
                 if kind == "lstm":
-                    assert np.allclose(last[1][at, row], cell, rtol=1e-13)
+                    assert np.allclose(last[1][at, row], cell, rtol=1e-13, atol=1e-13)
             sequence = [np.concatenate(p) for p in zip(*parts)]
         places = np.cumsum([0, *sizes])[: len(sequence)] + row
-        assert np.allclose(out[places], sequence, rtol=1e-13)
+        assert np.allclose(out[places], sequence, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("kind", list(GATES))
@@ -100,7 +100,7 @@ def test_a_cell_is_a_network_of_one_step(kind):
     out, _ = lookup(f"{kind}_cell")(x, hx, *params)
     (_, *last), _ = lookup(kind)(x[None], wide, params, True, 1, 0.0, False, False, False)
     for a, b in zip(out if kind == "lstm" else [out], last):
-        assert np.allclose(a, b[0], rtol=1e-14)
+        assert np.allclose(a, b[0], rtol=1e-14, atol=1e-14)
 
 
 def test_a_projected_lstm_carries_the_projection_on():
@@ -111,8 +111,10 @@ def test_a_projected_lstm_carries_the_projection_on():
     for t in range(2):
         wide, inner = step_of("lstm", x[t, 0], state, inner, w_ih, w_hh, 0.0, 0.0)
         state = w_hr @ wide
-        assert np.allclose(out[t, 0], state, rtol=1e-14)
-    assert np.allclose(last[0, 0], state) and np.allclose(cell[0, 0], inner)
+        assert np.allclose(out[t, 0], state, rtol=1e-14, atol=1e-14)
+    assert np.allclose(last[0, 0], state, rtol=1e-12, atol=1e-12) and np.allclose(
+        cell[0, 0], inner, rtol=1e-12, atol=1e-12
+    )
 
 
 def test_dropout_between_layers_is_random_unless_it_drops_all_or_nothing():
@@ -150,4 +152,4 @@ def test_arguments_of_a_network_may_be_named_from_any_place_on(kind, packed):
     for count in range(len(given) + 1):
         names = list(given)
         out, _ = lookup(kind)(*list(given.values())[:count], **{n: given[n] for n in names[count:]})
-        assert np.allclose(out[0].reshape(4, 5, 3), np.swapaxes(want, 0, 1), rtol=1e-13)
+        assert np.allclose(out[0].reshape(4, 5, 3), np.swapaxes(want, 0, 1), rtol=1e-13, atol=1e-13)

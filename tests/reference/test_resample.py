@@ -123,12 +123,12 @@ def test_the_kernels_are_their_formulas():
     t = np.linspace(-3.5, 3.5, 57)
     off = t[t != np.rint(t)]
     sines = 3 * np.sin(np.pi * off) * np.sin(np.pi * off / 3) / (np.pi * off) ** 2
-    assert np.allclose(lanczos(off), np.where(np.abs(off) < 3, sines, 0), atol=1e-15)
+    assert np.allclose(lanczos(off), np.where(np.abs(off) < 3, sines, 0), atol=1e-15, rtol=1e-15)
     assert lanczos(np.arange(-4.0, 5.0)).tolist() == [0, 0, 0, 0, 1, 0, 0, 0, 0]
     assert cubic(np.arange(-3.0, 4.0)).tolist() == [0, 0, 0, 1, 0, 0, 0]
     for a in (-0.75, -0.5):
         shifts = np.linspace(0, 1, 9)[:, None] + np.arange(-2, 2)
-        assert np.allclose(cubic(shifts, a).sum(1), 1, atol=1e-15)  # constants are kept
+        assert np.allclose(cubic(shifts, a).sum(1), 1, atol=1e-15, rtol=1e-15)  # constants are kept
         h = 1e-6  # its slope at 1 is a, from either side
         for side in (h, -h):
             assert abs((cubic(np.array(1 + side), a) - cubic(np.array(1.0), a)) / side - a) < 1e-5

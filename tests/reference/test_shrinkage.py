@@ -80,7 +80,7 @@ def test_prelu_has_a_weight_for_each_channel():
 def test_glu_gates_one_half_with_the_other(dim):
     x = np.linspace(-3, 3, 24).reshape(2, 2, 6)
     a, b = np.split(x, 2, axis=dim)
-    assert np.allclose(lookup("nn.functional.glu")(x, dim)[0], a / (1 + np.exp(-b)), rtol=1e-15)
+    assert np.allclose(lookup("nn.functional.glu")(x, dim)[0], a / (1 + np.exp(-b)), rtol=1e-15, atol=1e-15)
 
 
 def test_integers_stay_integers():

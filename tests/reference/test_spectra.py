@@ -22,11 +22,11 @@ def herm(a):
 
 
 def is_unitary(q):
-    return np.allclose(herm(q) @ q, np.eye(q.shape[-1]), atol=1e-13)
+    return np.allclose(herm(q) @ q, np.eye(q.shape[-1]), atol=1e-13, rtol=1e-13)
 
 
 def is_positive(z):
-    return np.all(z.real > 0) and np.allclose(z.imag, 0, atol=1e-15)
+    return np.all(z.real > 0) and np.allclose(z.imag, 0, atol=1e-15, rtol=1e-15)
 
 
 @pytest.mark.parametrize("complex", [False, True])
@@ -36,8 +36,8 @@ def test_eigh_diagonalises_in_ascending_order(complex, uplo):
     a = a + herm(a)
     w, v = value("linalg.eigh", a, uplo)
     assert is_unitary(v) and np.all(np.diff(w) > 0) and is_positive(v[..., 0, :])
-    assert np.allclose(a @ v, v * w[:, None], atol=1e-12)
-    assert np.allclose(value("linalg.eigvalsh", a, uplo), w, rtol=1e-13)
+    assert np.allclose(a @ v, v * w[:, None], atol=1e-12, rtol=1e-12)
+    assert np.allclose(value("linalg.eigvalsh", a, uplo), w, rtol=1e-13, atol=1e-13)
 
 
 @pytest.mark.parametrize("uplo", ["L", "U", "l", "u"])
@@ -45,22 +45,26 @@ def test_eigh_reads_one_triangle(uplo):
     a = matrices(False, 4, 4)
     a = a + a.T
     other = a + 9 * (np.tril(np.ones((4, 4)), -1) if uplo in "Uu" else np.triu(np.ones((4, 4)), 1))
-    assert np.allclose(value("linalg.eigvalsh", other, uplo), value("linalg.eigvalsh", a), rtol=1e-13)
+    assert np.allclose(value("linalg.eigvalsh", other, uplo), value("linalg.eigvalsh", a), rtol=1e-13, atol=1e-13)
 
 
 def test_a_rotation_has_eigenvalues_on_the_unit_circle():
     w, v = value("linalg.eig", np.array([[0.0, -1.0], [1.0, 0.0]]))
-    assert np.allclose(w, [-1j, 1j]) and np.allclose(v, np.array([[1, 1], [1j, -1j]]) / np.sqrt(2))
+    assert np.allclose(w, [-1j, 1j], rtol=1e-12, atol=1e-12) and np.allclose(
+        v, np.array([[1, 1], [1j, -1j]]) / np.sqrt(2), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("complex", [False, True])
 def test_eig_diagonalises(complex):
     a = matrices(complex, 2, 5, 5)
     w, v = value("linalg.eig", a)
-    assert np.allclose(a @ v, v * w[:, None], atol=1e-12)
-    assert np.allclose(np.linalg.norm(v, axis=-2), 1) and is_positive(v[..., 0, :])
-    assert np.allclose(value("linalg.eigvals", a), w, rtol=1e-13)
-    assert np.allclose(w.sum(-1), np.trace(a, axis1=-2, axis2=-1)) and np.allclose(w.prod(-1), np.linalg.det(a))
+    assert np.allclose(a @ v, v * w[:, None], atol=1e-12, rtol=1e-12)
+    assert np.allclose(np.linalg.norm(v, axis=-2), 1, rtol=1e-12, atol=1e-12) and is_positive(v[..., 0, :])
+    assert np.allclose(value("linalg.eigvals", a), w, rtol=1e-13, atol=1e-13)
+    assert np.allclose(w.sum(-1), np.trace(a, axis1=-2, axis2=-1), rtol=1e-12, atol=1e-12) and np.allclose(
+        w.prod(-1), np.linalg.det(a), rtol=1e-12, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("complex", [False, True])
@@ -69,10 +73,10 @@ def test_the_singular_vectors_are_unitary_and_multiply_to_the_matrix(complex, sh
     a = matrices(complex, *shape)
     u, s, vh = value("linalg.svd", a, full_matrices=False)
     assert is_unitary(u) and is_unitary(herm(vh)) and is_positive(u[..., 0, :]) and np.all(np.diff(s) < 0)
-    assert np.allclose(u * s[..., None, :] @ vh, a, atol=1e-13)
+    assert np.allclose(u * s[..., None, :] @ vh, a, atol=1e-13, rtol=1e-13)
     old = value("svd", a)
     assert np.array_equal(old[0], u) and np.array_equal(old[2], herm(vh))
-    assert np.allclose(value("linalg.svdvals", a), s, rtol=1e-14)
+    assert np.allclose(value("linalg.svdvals", a), s, rtol=1e-14, atol=1e-14)
     assert [o.any() for o in value("svd", a, compute_uv=False)] == [False, True, False]
 
 
@@ -80,7 +84,7 @@ def test_full_matrices_add_a_part_of_the_projector_on_what_is_left():
     a = matrices(True, 5, 3)
     u = value("linalg.svd", a)[0]
     assert u.shape == (5, 5)
-    assert np.allclose(u[:, 3:], (np.eye(5) - u[:, :3] @ herm(u[:, :3]))[:, :2])
+    assert np.allclose(u[:, 3:], (np.eye(5) - u[:, :3] @ herm(u[:, :3]))[:, :2], rtol=1e-12, atol=1e-12)
 
 
 def blocks(complex):
@@ -95,11 +99,13 @@ def blocks(complex):
 def test_vectors_that_begin_with_a_zero_are_of_unit_length_too(complex):
     for a in blocks(complex):
         w, v = value("linalg.eigh", a)
-        assert is_unitary(v) and np.allclose(a @ v, v * w, atol=1e-12)
+        assert is_unitary(v) and np.allclose(a @ v, v * w, atol=1e-12, rtol=1e-12)
         w, v = value("linalg.eig", a)
-        assert np.allclose(np.linalg.norm(v, axis=0), 1) and np.allclose(a @ v, v * w, atol=1e-12)
+        assert np.allclose(np.linalg.norm(v, axis=0), 1, rtol=1e-12, atol=1e-12) and np.allclose(
+            a @ v, v * w, atol=1e-12, rtol=1e-12
+        )
         u, s, vh = value("linalg.svd", a)
-        assert is_unitary(u) and is_unitary(herm(vh)) and np.allclose(u * s @ vh, a, atol=1e-12)
+        assert is_unitary(u) and is_unitary(herm(vh)) and np.allclose(u * s @ vh, a, atol=1e-12, rtol=1e-12)
 
 
 @pytest.mark.parametrize("complex", [False, True])
@@ -107,4 +113,4 @@ def test_a_matrix_of_less_than_full_rank_has_unitary_factors(complex):
     a = matrices(complex, 4, 3)
     a[:, 1] = 0.0
     q, r = value("linalg.qr", a)
-    assert is_unitary(q) and np.allclose(q @ r, a, atol=1e-13) and np.array_equal(r, np.triu(r))
+    assert is_unitary(q) and np.allclose(q @ r, a, atol=1e-13, rtol=1e-13) and np.array_equal(r, np.triu(r))
