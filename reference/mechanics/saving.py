@@ -75,7 +75,10 @@ def _load(
         elif given[key].value.shape != t.value.shape:
             misfits.append(key)
         elif assign:
-            setattr(module, name, _in_place_of(t, given[key]))
+            try:
+                setattr(module, name, _in_place_of(t, given[key]))
+            except RuntimeError:  # integers where a gradient is required
+                misfits.append(key)
         else:
             t.copy_(given[key])
     for key in given:

@@ -53,6 +53,14 @@ def test_a_load_takes_what_fits_and_complains_of_the_rest():
     assert (told.missing_keys, told.unexpected_keys) == (["seen"], ["b"])
 
 
+def test_integers_that_cannot_be_assigned_are_complained_of_after_the_hooks():
+    m, called = ParameterDict({"a": tensor([1.0])}), []
+    m.register_load_state_dict_post_hook(lambda module, keys: called.append(module is m))
+    with pytest.raises(RuntimeError, match="loading"):
+        m.load_state_dict({"a": tensor([1])}, assign=True)
+    assert called == [True] and m["a"].value.tolist() == [1.0]
+
+
 def test_lists_are_numbered_anew_after_every_edit():
     modules = ModuleList([leaf(float(i)) for i in range(4)])
     del modules[1:3]
