@@ -157,10 +157,10 @@ def applicable(entries: Iterable[Deviation], torch_version: str) -> list[Deviati
 def match(entries: Sequence[Deviation], cell_id: str, outcome: str, pinned_alone: bool) -> dict[str, str] | None:
     """The `known` field of a finish line: the reason and link of the entry that expects this outcome.
 
-    An entry with `where` explains only failures of pinned cases (`pinned_alone`).
+    An entry with `where` explains only failures of pinned cases (`pinned_alone`), and a process that ended.
     """
     for entry in entries:
-        if entry.excuses(cell_id, outcome) and (entry.where is None or pinned_alone or outcome != "fail"):
+        if entry.excuses(cell_id, outcome) and (entry.where is None or pinned_alone or outcome in ("crash", "timeout")):
             return {"reason": entry.reason, "link": entry.link}
     return None
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
-from conformance.tolerance import Quantity, added, difference_moves, random_signs, rounding_moves, unit
+from conformance.tolerance import STAGES, Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
 from reference.derive import Call, imaginary, inner, jvp, stepped, truncation, vjp_jvp
 from reference.rule import Waiver, is_inexact, stepping
@@ -181,6 +181,20 @@ class Oracle:
             lambda k: self._at_xs(self._moved(k, cotangents, gradients)[1]),
             scales=[cotangents],
         )
+
+    def jumps(self, cotangents: Sequence[Any]) -> bool:
+        """Whether a kink is nearer than rounding: the gradients leave what is allowed when inputs move by a unit."""
+        quantity = self.vjp_under(cotangents)
+        rng = np.random.Generator(np.random.PCG64((self.seed, 5)))
+        for _ in range(STAGES[-1]):
+            signs = random_signs(rng, self.arrays)
+            moved = [a if s is None else a + self.dtype.eps * unit(a, s) for a, s in zip(self.arrays, signs)]
+            with np.errstate(all="ignore"):
+                found = self._at_xs(self.call.run(moved)[1](list(cotangents)))
+                pairs = enumerate(zip(found, quantity.wants))
+                if any(np.any(np.abs(f - w) > quantity.allowed(i, STAGES[-1])) for i, (f, w) in pairs):
+                    return True
+        return False
 
     def _at_xs(self, flat: Sequence[Any]) -> list[Any]:
         return [flat[i] for i in self.xs]

@@ -338,7 +338,13 @@ def _vmap_vjp(trial: Trial) -> None:
     """torch.vmap over torch.func.vjp: gradients per sample."""
     first, second = _with_half(trial)
     other = wants_gradients(second, second.vjp_under(first.cotangents))
-    trial.run(forms.vmap_vjp, trial.bound(), [*wants_gradients(first), *other])
+    try:
+        trial.run(forms.vmap_vjp, trial.bound(), [*wants_gradients(first), *other])
+    except Mismatch:
+        # a case keeps away from kinks; half of it was not drawn, so it may turn on how a dtype rounds
+        if second.jumps(first.cotangents):
+            raise Unsupported("half of the case is nearer to a kink than rounding") from None
+        raise
 
 
 REGISTRY["vmap"] = Check("vmap", _vmap, ONCE, applies=lambda trial: bool(_batched(trial.oracle)))

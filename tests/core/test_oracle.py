@@ -180,3 +180,27 @@ def test_gradients_under_other_cotangents_are_linear_in_them():
 def test_bfloat16_has_no_complex_inputs():
     with pytest.raises(NoCounterpart):
         oracle("mul", np.ones(2, complex), np.ones(2), dtype="bfloat16")
+
+
+def jumps(name, dtype, *args, **options):
+    oracle = Oracle(Call(rules()[name], Case(tuple(map(np.asarray, args)), options)), dtype)
+    return oracle.jumps(oracle.cotangents)
+
+
+def test_a_kink_that_is_nearer_than_rounding_is_told_from_one_that_is_farther():
+    ranking = "nn.functional.margin_ranking_loss"
+    # 0.5 - d is 0.0005 above or below the kink: bfloat16 cannot tell, float32 can
+    for d in (0.4995, 0.5005):
+        x = np.asarray([1.0 + d])
+        assert jumps(ranking, "bfloat16", x, [1.0], [1.0], margin=0.5)
+        assert not jumps(ranking, "float32", x, [1.0], [1.0], margin=0.5)
+    assert not jumps(ranking, "bfloat16", [1.25], [1.0], [1.0], margin=0.5)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_a_smooth_function_never_jumps(name):
+    for seed in range(3):
+        call = Call(rules()[name], rules()[name].cases(SeededDraw(f"jumps/{name}/{seed}", "typical")))
+        for dtype in ("float64", "float32", "bfloat16"):
+            oracle = Oracle(call, dtype)
+            assert not oracle.jumps(oracle.cotangents)
