@@ -82,6 +82,11 @@ def rectangle(draw: Draw, low=0, least=1.0):
     else:
         shape, m = sizes(draw, low)
         n = draw.side(low, 3)
+    return apart(draw, shape, m, n, least)
+
+
+def apart(draw: Draw, shape, m, n, least=1.0):
+    """(*shape, m, n) with singular values from `least` to 3, well apart, and singular vectors with even first rows."""
     k = min(m, n)
     u, v = even(draw, shape, m)[..., :k], even(draw, shape, n)[..., :k]
     return np.asarray(scaled(u, spaced(draw, shape, k, least, 3.0)) @ herm(v))
