@@ -12,7 +12,7 @@ import numpy as np
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.tolerance import STAGES, Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
-from reference.derive import Call, imaginary, inner, jvp, stepped, truncation, vjp_jvp
+from reference.derive import Call, along, imaginary, inner, jvp, stepped, truncation, vjp_jvp
 from reference.rule import Waiver, is_inexact, stepping
 
 # The five-point difference that serves rules without a complex step, relative to the gradient.
@@ -283,7 +283,7 @@ class Oracle:
             return self._second_moves(at, flat, rng, wants)
 
         def spread() -> list[Any]:
-            return self._at_xs(truncation(self.call, self.arrays, self.tangents, self.cotangents))
+            return self._at_xs(truncation(self.call, self.arrays, self.tangents)(self.cotangents))
 
         return self._quantity(wants, moves, self._noise(len(self.xs), spread), [self.cotangents, self.tangents])
 
@@ -314,15 +314,15 @@ class Oracle:
         return self._quantity(wants, moves, self._noise(len(self.ys), spread), [self.tangents, self.others])
 
     def _second_of(
-        self, i: int, arrays: list[Any], vs: list[Any], us: list[Any], of: Callable[..., list[Any]] = vjp_jvp
+        self, i: int, arrays: list[Any], vs: list[Any], us: list[Any], of: Callable[..., Any] = along
     ) -> np.ndarray:
-        out = self.outs[i]
+        out, derivative = self.outs[i], of(self.call, arrays, vs)
         result = np.zeros(out.shape, out.dtype)
         for index in np.ndindex(out.shape):
             for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
                 basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
                 basis[i][index] = direction
-                result[index] += direction * inner(us, of(self.call, arrays, vs, basis))
+                result[index] += direction * inner(us, derivative(basis))
         return result
 
     def _noise(self, arrays: int, spread: Callable[[], list[Any]]) -> Callable[[int], Sequence[Any]] | None:

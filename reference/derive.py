@@ -9,6 +9,7 @@ gradient an extrapolated difference.
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -140,41 +141,59 @@ def vjp_jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotang
     By the symmetry of second derivatives this one oracle serves all four compositions of reverse
     and forward mode.
     """
-    if call.analytic:
+    return along(call, arrays, tangents)(cotangents)
+
+
+def along(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> Callable[[Sequence[Any]], list[Any]]:
+    """vjp_jvp as a function of the cotangents: the forward pass, which does not depend on them, is made once."""
+    if not call.analytic:
+        at = _gradients(call, arrays, tangents)
+        return lambda cotangents: extrapolations(lambda h: at(h, cotangents))[-1]
+    with stepping():
+        _, vjp = call.run(stepped(arrays, tangents))
+
+    def derivative(cotangents: Sequence[Any]) -> list[Any]:
         with stepping():
-            _, vjp = call.run(stepped(arrays, tangents))
             return imaginary(vjp(list(cotangents)), step_of(arrays))
-    return difference(_gradients(call, cotangents), arrays, tangents)
+
+    return derivative
 
 
-def truncation(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:
-    """A bound of how far vjp_jvp is off where it is a difference: what the last extrapolation still moved."""
-    *_, before, last = extrapolations(_gradients(call, cotangents), arrays, tangents)
-    sizes = [0.0 if a is None else np.abs(a - b) for a, b in zip(last, before)]
-    return [np.where(np.isfinite(s), s, 0.0) for s in sizes]
+def truncation(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> Callable[[Sequence[Any]], list[Any]]:
+    """A bound of how far `along` is off where it is a difference: what the last extrapolation still moved."""
+    at = _gradients(call, arrays, tangents)
+
+    def bound(cotangents: Sequence[Any]) -> list[Any]:
+        *_, before, last = extrapolations(lambda h: at(h, cotangents))
+        sizes = [0.0 if a is None else np.abs(a - b) for a, b in zip(last, before)]
+        return [np.where(np.isfinite(s), s, 0.0) for s in sizes]
+
+    return bound
 
 
-def _gradients(call: Call, cotangents: Sequence[Any]) -> Callable[[list[Array]], list[Any]]:
-    return lambda xs: call.run(xs)[1](list(cotangents))
+def _gradients(
+    call: Call, arrays: Sequence[Array], tangents: Sequence[Any]
+) -> Callable[[float, Sequence[Any]], list[Any]]:
+    """(h, cotangents) -> the gradients at arrays + h tangents."""
+    pull = functools.cache(lambda h: call.run(_moved(arrays, tangents, h))[1])
+    return lambda h, cotangents: pull(h)(list(cotangents))
+
+
+def _moved(arrays: Sequence[Array], tangents: Sequence[Any], h: float) -> list[Array]:
+    return [a if v is None else np.asarray(a + h * v) for a, v in zip(arrays, tangents)]
 
 
 def difference(fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
     """The directional derivative of fn, by the last of the extrapolations."""
-    return extrapolations(fn, arrays, tangents)[-1]
+    return extrapolations(lambda h: fn(_moved(arrays, tangents, h)))[-1]
 
 
-def extrapolations(
-    fn: Callable[[list[Array]], list[Any]], arrays: Sequence[Array], tangents: Sequence[Any]
-) -> list[list[Any]]:
-    """The directional derivative of fn by central differences, extrapolated 0, 1, 2 and 3 times (Richardson).
+def extrapolations(at: Callable[[float], list[Any]]) -> list[list[Any]]:
+    """The derivative at 0 by central differences, extrapolated 0, 1, 2 and 3 times (Richardson).
 
     The truncation error of the last falls with h to the eighth; with h = 2**-10 rounding dominates, some 1e-12
     of the values, unless a singularity is nearer than an eighth.
     """
-
-    def at(h: float) -> list[Any]:
-        moved = [a if v is None else np.asarray(a + h * v) for a, v in zip(arrays, tangents)]
-        return fn(moved)
 
     def central(h: float) -> list[Any]:
         return [None if not is_inexact(p) else (p - m) / (2 * h) for p, m in zip(at(h), at(-h))]

@@ -225,7 +225,7 @@ def test_a_difference_knows_how_far_a_singularity_leads_it_astray(at, much):
     call = Call(lookup("abs"), Case((z,)))
     exact = (v - z * (np.conj(z) * v).real / np.abs(z) ** 2) / np.abs(z)
     off = np.abs(vjp_jvp(call, [z], [v], [np.ones(1)])[0] - exact)
-    assert off < truncation(call, [z], [v], [np.ones(1)])[0] + 4e-12 < much * np.abs(exact)
+    assert off < truncation(call, [z], [v])([np.ones(1)])[0] + 4e-12 < much * np.abs(exact)
 
 
 def test_integers_and_masks_beside_the_inputs_leave_the_step_exact():
