@@ -10,7 +10,7 @@ from pathlib import Path
 
 import reference
 from conformance.behaviours import PROMISES
-from conformance.checks.numeric import in_place
+from conformance.checks.spellings import in_place
 from conformance.inventory import CLASSES, FACILITIES, NAMESPACES, Name
 from conformance.laws import LAWS
 from conformance.loops.table import LOOPS

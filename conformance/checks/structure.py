@@ -13,7 +13,7 @@ import torch
 from conformance.bridge import Bound, array, dtype_of, resolve, tensor
 from conformance.checks import forms
 from conformance.checks.check import Evidence, Trial, Unsupported, check
-from conformance.checks.numeric import NO_DERIVATIVE, ONCE, forward_once, wants_gradients, wants_outputs
+from conformance.checks.wants import NO_DERIVATIVE, ONCE, forward_once, wants_gradients, wants_outputs
 from conformance.compare import Mismatch, compare_exactly
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES

@@ -12,7 +12,7 @@ from conformance.bridge import Spelling, tensor
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, forms
 from conformance.checks.check import Check, Clock, Evidence, Trial
-from conformance.checks.numeric import wants_gradients, wants_outputs
+from conformance.checks.wants import wants_gradients, wants_outputs
 from conformance.compare import Mismatch
 from conformance.examples import modules
 from conformance.layers.mechanics import flat

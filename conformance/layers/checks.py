@@ -14,7 +14,7 @@ from conformance import script
 from conformance.bridge import array, dtype_of, tensor
 from conformance.checks import REGISTRY, forms
 from conformance.checks.check import Check, Evidence, Trial, Unsupported
-from conformance.checks.numeric import wants_gradients, wants_outputs
+from conformance.checks.wants import wants_gradients, wants_outputs
 from conformance.compare import Mismatch, compare
 from conformance.layers import mechanics
 from conformance.layers.spelling import constructed, constructor, dry, inputs_of, loaded, module

@@ -1,0 +1,52 @@
+"""The checks of torch.vmap: a case and half of it side by side."""
+
+from __future__ import annotations
+
+from conformance.checks import forms
+from conformance.checks.check import REGISTRY, Check, Trial, Unsupported
+from conformance.checks.wants import NO_DERIVATIVE, ONCE, forward_once, wants_gradients, wants_outputs
+from conformance.compare import Mismatch
+from conformance.oracle import Oracle
+from reference.derive import Call
+from reference.rule import is_inexact
+
+
+def _with_half(trial: Trial) -> list[Oracle]:
+    """The oracle, and another with every other differentiable input halved (exact in binary)."""
+    o = trial.oracle
+    halved = set(_batched(o)[::2])
+    arrays = [a / 2 if i in halved else a for i, a in enumerate(o.arrays)]
+    other = trial.oracle_for(Call(trial.rule, o.call.replaced(arrays)), trial.dtype)
+    if other.xs != o.xs or any(a.shape != b.shape for a, b in zip(o.outs, other.outs)):
+        raise Unsupported("the outputs' shape depends on the values")
+    other.cotangents = o.cotangents
+    return [o, other]
+
+
+def _batched(o: Oracle) -> list[int]:
+    """The places of the inputs that a batch may hold: the differentiable ones, else those of floating numbers."""
+    return o.xs or [i for i, a in enumerate(o.arrays) if is_inexact(a)]
+
+
+def _vmap(trial: Trial) -> None:
+    """torch.vmap over a batch of two, every other input shared."""
+    bound = trial.bound()
+    bound.places = _batched(trial.oracle)
+    trial.run(forms.vmap, bound, [w for o in _with_half(trial) for w in wants_outputs(o)])
+
+
+def _vmap_vjp(trial: Trial) -> None:
+    """torch.vmap over torch.func.vjp: gradients per sample."""
+    first, second = _with_half(trial)
+    other = wants_gradients(second, second.vjp_under(first.cotangents))
+    try:
+        trial.run(forms.vmap_vjp, trial.bound(), [*wants_gradients(first), *other])
+    except Mismatch:
+        # a case keeps away from kinks; half of it was not drawn, so it may turn on how a dtype rounds
+        if second.jumps(first.cotangents):
+            raise Unsupported("half of the case is nearer to a kink than rounding") from None
+        raise
+
+
+REGISTRY["vmap"] = Check("vmap", _vmap, ONCE, applies=lambda trial: bool(_batched(trial.oracle)))
+REGISTRY["vmap_vjp"] = Check("vmap_vjp", _vmap_vjp, ONCE, applies=forward_once, absent=NO_DERIVATIVE)
