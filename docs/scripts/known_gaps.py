@@ -1,15 +1,19 @@
-"""Known deviations whose ids are too narrow: a pinned case that fails in a cell of its subject which no entry covers.
+"""Known deviations whose ids or conditions are too narrow.
 
-    python docs/scripts/known_gaps.py [SUBJECT ...]      # default: every op and layer with a pinned case
+    python docs/scripts/known_gaps.py [--draws 0] [--seed 0] [SUBJECT ...]
 
-Such a cell is green until some seed draws a case like it, and then a known bug looks like a new one. Prints each
-with the case and what was found; exit status 1 where there are any.
+A pinned case that fails in a cell of its subject (default: of every op and layer with one) which no entry covers; with
+``--draws`` also random cases that fail in a cell with a condition which does not hold for them. Such a cell is green
+until some seed draws a case like it, and then a known bug looks like a new one. Prints each with the case and what was
+found; exit status 1 where there are any.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections
 import concurrent.futures
+import functools
 import multiprocessing
 import sys
 import warnings
@@ -21,12 +25,14 @@ from conformance import known, literal
 from conformance.cells import Cell
 from conformance.checks.check import Clock
 from conformance.compare import Tally
+from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
 from conformance.kinds import all_cells, session
 from conformance.session import OpSession, Options, _attempt, _holds
 from conformance.target import Target
 from reference.derive import Call
 from reference.draw import EDGES
+from reference.rule import Rule
 
 LEVEL = 3
 MOST = 12  # the longest side of a typical case
@@ -48,33 +54,50 @@ def drawn(call: Call, regime: str, dtype: str) -> bool:
     return longest <= MOST or regime == "large" or (regime == "edges" and longest <= max(EDGES))
 
 
-def gaps(cells: list[Cell], entries: list[known.Deviation]) -> list[str]:
-    """What the pinned cases of a subject's entries bring to light in its other cells."""
+def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int) -> list[str]:
+    """What the entries of a subject leave to be found in its cells."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     torch.set_num_threads(1)
     made = session(cells[0].kind, cells[0].subject, Target("cpu"), Options(level=LEVEL, shrink=False), Clock())
     if not isinstance(made, OpSession) or made.absent():
         return []
+    cells = [c for c in cells if not ((needs := made.checks[c.check].needs) and needs(made.rule, made.target))]
+    pinned = {e.case for e in entries if e.case and known.SEVERITY[e.outcome] <= known.SEVERITY["fail"]}
+    calls = [Call(made.rule, literal.read(case)) for case in sorted(pinned)]
     found = []
-    for case in sorted({e.case for e in entries if e.case and known.SEVERITY[e.outcome] <= known.SEVERITY["fail"]}):
-        call = Call(made.rule, literal.read(case))
-        for cell in cells:
-            check = made.checks[cell.check]
-            absent = check.needs and check.needs(made.rule, made.target)
-            if absent or not drawn(call, check.regime, cell.dtype) or covered(entries, cell, call):
+    for cell in cells:
+        check = made.checks[cell.check]
+        near = [c for c in calls if drawn(c, check.regime, cell.dtype)]
+        if check.regime != "large" and any(e.where and e.covers(cell.id) for e in entries):
+            near += random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
+        for call in near:
+            if covered(entries, cell, call):
                 continue
             error = _attempt(check, made._trial(cell, call, Tally(check=cell.check), 0))
+            made._oracles.clear()
             if error is not None:
-                found.append(f"{cell.id}  {case[:160]}\n    {type(error).__name__}: {str(error)[:160]}")
+                case = literal.write(call.case)
+                found.append(f"{cell.id}  {case[:400]}\n    {type(error).__name__}: {str(error)[:160]}")
+                break
     return found
 
 
+@functools.cache
+def random_calls(rule: Rule, regime: str, complex: bool, draws: int, seed: int) -> list[Call]:
+    return [Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}/{i}", regime, complex))) for i in range(draws)]
+
+
 def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("subjects", nargs="*")
+    parser.add_argument("--draws", type=int, default=0)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
     entries = known.applicable(known.shipped(), torch.__version__)
     subjects = collections.defaultdict(list)
     for cell in all_cells([Target("cpu")]):
-        if cell.level <= LEVEL and (not sys.argv[1:] or cell.subject in sys.argv[1:]):
+        if cell.level <= LEVEL and (not chosen.subjects or cell.subject in chosen.subjects):
             subjects[cell.subject].append(cell)
     near = {s: [e for e in entries if e.touches(s)] for s in subjects}
     total = 0
@@ -83,7 +106,7 @@ def main() -> int:
     for subject in (s for s in subjects if any(e.case for e in near[s])):
         with concurrent.futures.ProcessPoolExecutor(1, fork) as pool:
             try:
-                found = pool.submit(gaps, subjects[subject], near[subject]).result()
+                found = pool.submit(gaps, subjects[subject], near[subject], chosen.draws, chosen.seed).result()
             except Exception as error:
                 found = [f"{subject}: {type(error).__name__}: {error}"]
         total += len(found)
