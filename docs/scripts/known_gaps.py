@@ -78,7 +78,7 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
             made._oracles.clear()
             if error is not None:
                 case = literal.write(call.case)
-                found.append(f"{cell.id}  {case[:400]}\n    {type(error).__name__}: {str(error)[:160]}")
+                found.append(f"{cell.id}  {case[:900]}\n    {type(error).__name__}: {str(error)[:160]}")
                 break
     return found
 

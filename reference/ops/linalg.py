@@ -280,14 +280,16 @@ def any_det_cases(draw: Draw):
 
 
 def minors(A):
-    """The largest minor of one row and column less (the product of all singular values but one), times the condition.
+    """The largest minor of one row and column less (the product of all singular values but one), times condition and n.
 
-    The condition counts up to 100: matrices that are nearer to singular than that are cases by themselves.
+    The condition counts up to 100: matrices that are nearer to singular than that are cases by themselves. The error of
+    a factorisation grows with n (Higham, 2002, theorems 9.3 and 19.4); torch takes one of singular values where the
+    gradient is differentiated again.
     """
     values = np.linalg.svd(A, compute_uv=False)
     last = values[..., -1:]
     condition = np.where(last > 0, np.minimum(values[..., :1] / np.where(last > 0, last, 1.0), 100.0), 100.0)
-    return values[..., :-1].prod(-1) * condition.max(-1, initial=1.0)
+    return A.shape[-1] * values[..., :-1].prod(-1) * condition.max(-1, initial=1.0)
 
 
 @rule(

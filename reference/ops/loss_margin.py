@@ -6,6 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.arithmetic import to
+from reference.ops.distance import SUBNORMAL, beside_subnormal
 from reference.ops.loss import mode, reduced, reductions, unmatched
 from reference.ops.vector_norm import p_norm
 from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
@@ -174,16 +175,13 @@ def distance_room(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, **opt
 
 
 def subnormal_room(anchor, positive, negative, margin=1.0, p=2.0, eps=1e-6, **options):
-    """What float16 leaves of the smallest distance below its normal numbers, 2**-14: steps of 2**-24."""
-    inverse = distance_room(anchor, positive, negative, margin, p, eps)
-    return np.where(inverse > 2.0**14, 2.0**-14 * inverse, 0.0)
+    return beside_subnormal(distance_room(anchor, positive, negative, margin, p, eps))
 
 
 TRIPLET_WAIVERS = (
     Waiver("gradients of size 1 cancel where both distances have one direction", room=unit_room, checks=DERIVATIVES),
     Waiver(
-        "the distance of equal points, eps, is subnormal in float16",
-        room=subnormal_room, dtypes=("float16",), checks=DERIVATIVES,
+        SUBNORMAL, room=subnormal_room, dtypes=("float16",), checks=DERIVATIVES,
     ),
     Waiver(
         "the second derivative of a distance d is a difference of terms of 1 / d",
