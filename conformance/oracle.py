@@ -12,7 +12,7 @@ import numpy as np
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.tolerance import STAGES, Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
-from reference.derive import Call, along, imaginary, inner, jvp, stepped, truncation, vjp_jvp
+from reference.derive import Call, Product, along, finite_inner, imaginary, inner, jvp, stepped, truncation, vjp_jvp
 from reference.rule import Waiver, is_inexact, stepping
 
 # The five-point difference that serves rules without a complex step, relative to the gradient.
@@ -207,13 +207,13 @@ class Oracle:
         return self._tangent_quantity(self.tangents)
 
     def _tangent_quantity(self, tangents: list[Any]) -> Quantity:
-        def at(moved: list[Any]) -> list[Any]:
+        def at(moved: list[Any], product: Product = finite_inner) -> list[Any]:
             n = len(self.arrays)
-            found = jvp(self.call, moved[:n], moved[n:])
+            found = jvp(self.call, moved[:n], moved[n:], product)
             return [found[i] for i in self.ys]
 
         with np.errstate(all="ignore"):
-            wants = at([*self.arrays, *tangents])
+            wants = at([*self.arrays, *tangents], inner)
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
@@ -294,14 +294,14 @@ class Oracle:
         Exact from the same oracle: for each output element e, <others, D_tangents vjp(e)>.
         """
 
-        def at(moved: list[Any]) -> list[Any]:
+        def at(moved: list[Any], product: Product = finite_inner) -> list[Any]:
             n = len(self.arrays)
             arrays, vs, us = moved[:n], moved[n : 2 * n], moved[2 * n :]
-            return [self._second_of(i, arrays, vs, us) for i in self.ys]
+            return [self._second_of(i, along(self.call, arrays, vs), us, product) for i in self.ys]
 
         flat = [*self.arrays, *self.tangents, *self.others]
         with np.errstate(all="ignore"):
-            wants = at(flat)
+            wants = at(flat, inner)
 
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
@@ -309,20 +309,21 @@ class Oracle:
 
         def spread() -> list[Any]:
             sizes = [None if u is None else np.abs(u) for u in self.others]
-            return [np.abs(self._second_of(i, self.arrays, self.tangents, sizes, truncation)) for i in self.ys]
+            bound = truncation(self.call, self.arrays, self.tangents)
+            return [np.abs(self._second_of(i, bound, sizes, inner)) for i in self.ys]
 
         return self._quantity(wants, moves, self._noise(len(self.ys), spread), [self.tangents, self.others])
 
     def _second_of(
-        self, i: int, arrays: list[Any], vs: list[Any], us: list[Any], of: Callable[..., Any] = along
+        self, i: int, derivative: Callable[[list[Any]], list[Any]], us: list[Any], product: Product
     ) -> np.ndarray:
-        out, derivative = self.outs[i], of(self.call, arrays, vs)
+        out = self.outs[i]
         result = np.zeros(out.shape, out.dtype)
         for index in np.ndindex(out.shape):
             for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
                 basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
                 basis[i][index] = direction
-                result[index] += direction * inner(us, derivative(basis))
+                result[index] += direction * product(us, derivative(basis))
         return result
 
     def _noise(self, arrays: int, spread: Callable[[], list[Any]]) -> Callable[[int], Sequence[Any]] | None:

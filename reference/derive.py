@@ -104,16 +104,19 @@ def imaginary(values: Sequence[Any], step: float = STEP) -> list[Any]:
     return [None if v is None or v.dtype.kind not in "fc" else np.asarray(v.imag) / step for v in values]
 
 
-def jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
+def jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], product: Product | None = None) -> list[Any]:
     """The tangents of the flat outputs (None for outputs of integers) for the tangents of the arrays."""
     if call.analytic:
         with stepping():
             return imaginary(call.run(stepped(arrays, tangents))[0], step_of(arrays))
-    return transposed(call, arrays, tangents)
+    return transposed(call, arrays, tangents, product)
 
 
-def transposed(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
+def transposed(
+    call: Call, arrays: Sequence[Array], tangents: Sequence[Any], product: Product | None = None
+) -> list[Any]:
     """The jvp read off the vjp, one output element at a time: Re<e, J v> = Re<vjp(e), v>."""
+    product = product or inner
     outs, vjp = call.run(arrays)
     result: list[Any] = []
     for i, out in enumerate(outs):
@@ -125,7 +128,7 @@ def transposed(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> 
             for unit in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
                 basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in outs]
                 basis[i][index] = unit
-                tangent[index] += unit * inner(vjp(basis), tangents)
+                tangent[index] += unit * product(vjp(basis), tangents)
         result.append(tangent)
     return result
 
@@ -133,6 +136,15 @@ def transposed(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> 
 def inner(left: Sequence[Any], right: Sequence[Any]) -> float:
     """Re<left, right> over flat lists; a missing entry is zero."""
     return float(sum(np.sum((np.conj(a) * b).real) for a, b in zip(left, right) if a is not None and b is not None))
+
+
+def finite_inner(left: Sequence[Any], right: Sequence[Any]) -> float:
+    """The inner product without what is not finite: a zero times an element that has left the domain."""
+    terms = [(np.conj(a) * b).real for a, b in zip(left, right) if a is not None and b is not None]
+    return float(sum(np.sum(t, where=np.isfinite(t)) for t in terms))
+
+
+Product = Callable[[Sequence[Any], Sequence[Any]], float]
 
 
 def vjp_jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], cotangents: Sequence[Any]) -> list[Any]:

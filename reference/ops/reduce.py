@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
+from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def axes(dim, ndim):
@@ -300,6 +300,22 @@ DEVIATION = Waiver(
 )
 
 
+def centre_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The size of the mean beside that of the deviations from it."""
+    dim, correction = freedom(dim, unbiased, correction)
+    mean, variance, _, divisor, flat = moments(input, axes(dim, input.ndim), correction)
+    size = np.abs(mean) / np.where(flat, np.inf, np.sqrt(variance)) / max(divisor, 1.0)
+    return np.broadcast_to(size, input.shape)
+
+
+# the gradient of the deviation of two elements, for example, does not move with them
+CENTRED = Waiver(
+    "torch subtracts the rounded mean, where a gradient may not depend on the spread",
+    room=centre_room,
+    checks=DERIVATIVES,
+)
+
+
 # 32 times 8 eps is about sqrt(n) eps for the 33,000 elements of a large case
 WELFORD = Waiver(
     "Welford's recurrence rounds once for each element, and float64 has no wider accumulator",
@@ -319,7 +335,7 @@ def var(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None
     return fit(variance), lambda g: (by_variance(g),)
 
 
-@rule("std", cases=var_cases, errors=wrong_dims, complex=True, waivers=[DEVIATION, WELFORD])
+@rule("std", cases=var_cases, errors=wrong_dims, complex=True, waivers=[DEVIATION, CENTRED, WELFORD])
 def std(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """sqrt(var(x)); the derivative is 0 where all elements are equal.
 
@@ -343,7 +359,7 @@ def var_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction
     return (fit(variance), fit(middle)), lambda g: (by_variance(g[0]) + by_mean(g[1]),)
 
 
-@rule("std_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False, waivers=[DEVIATION, WELFORD])
+@rule("std_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False, waivers=[DEVIATION, CENTRED, WELFORD])
 def std_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(std(x), mean(x)).
 

@@ -204,3 +204,10 @@ def test_a_smooth_function_never_jumps(name):
         for dtype in ("float64", "float32", "bfloat16"):
             oracle = Oracle(call, dtype)
             assert not oracle.jumps(oracle.cotangents)
+
+
+def test_an_element_that_leaves_its_domain_when_moved_does_not_hide_the_sensitivity_of_the_others():
+    # moved below 2, the exponent makes the second derivative at 0 infinite; at 1.75 terms of size 7 cancel
+    call = Call(rules()["pow"], Case((np.asarray([0.0, 1.75]), np.asarray([2.0, 2.75]))))
+    oracle = Oracle(call, "float64")
+    assert oracle.second_forward.sensitivity(0, 24)[1] > 1.0
