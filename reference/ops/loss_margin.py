@@ -125,7 +125,7 @@ def cosine_embedding_loss(input1: Array, input2: Array, target: Array, margin=0.
     left, right = (a * a).sum(axis=-1) + TINY, (b * b).sum(axis=-1) + TINY
     size = np.sqrt(left * right)
     c = dots / size
-    hinge, on = above(c - margin)
+    hinge, on = above(c - margin, (a.real * b.real).sum(axis=-1) / size.real - margin)
     like, unlike = target == 1, target == -1
     y, back = reduced(
         np.where(like, 1.0 - c, 0.0) + np.where(unlike, hinge, 0.0), mode(reduction, size_average, reduce)
