@@ -17,11 +17,11 @@ from conformance.compare import Mismatch, Tally, compare
 from conformance.dtypes import DTYPES, Dtype
 from conformance.loops import forms
 from conformance.loops.table import LOOPS, Loop
-from conformance.optimizers.bounds import INNER, INNER_RUNS, mapped, near, signs, sizes
+from conformance.optimizers.bounds import inner_noise, mapped, near, signs, sizes
 from conformance.optimizers.trial import number_lines
 from conformance.session import Options, Result, failed
 from conformance.target import Target, holds, synchronize
-from conformance.tolerance import STEP, K, Quantity
+from conformance.tolerance import STEP, Quantity
 from reference.rule import Case
 
 CHECKS = tuple(dict.fromkeys(loop.check for loop in LOOPS))
@@ -140,11 +140,7 @@ def expected(loop: Loop, case: Case, dtype: Dtype, seed: int) -> Quantity:
         single = numbers([mapped(a, lambda v: v.astype(np.float32)) for a in close])
         return sizes(base, moved, numbers(close), single)
 
-    noise: list[Any] | None = None
-    if loop.coarse:
-        runs = [np.random.default_rng((seed, k)) for k in range(INNER_RUNS)]
-        moved = [numbers(case.args, low=lambda a, rng=rng: a * (1.0 + INNER * signs(rng, a))) for rng in runs]
-        noise = [K * np.max([np.abs(m[i] - b) for m in moved], axis=0) for i, b in enumerate(base)]
+    noise = inner_noise(base, lambda low: numbers(case.args, low=low), seed) if loop.coarse else None
     return Quantity(base, [dtype] * len(base), moves, noise)
 
 

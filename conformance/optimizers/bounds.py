@@ -8,7 +8,8 @@ run is carried out in single against double precision at a point nearby.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,6 @@ from reference.rule import Array, Case, is_array, stepping
 SCALARS = ("step", "eta", "mu", "mu_product")
 COMPLEX_STEP = 2.0**-66
 INNER = 2.0**-8  # one unit of bfloat16, in which Muon's iteration is published
-INNER_RUNS = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,7 +64,8 @@ def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors:
         wide, narrow = (numbers(run(optimizer, close, d, tensors=tensors)) for d in (np.float64, np.float32))
         return sizes(base, moved, wide, narrow)
 
-    noise = _inner_noise(optimizer, case, base, numbers, seed)
+    coarse = optimizer.name == "Muon"
+    noise = inner_noise(base, lambda low: numbers(run(optimizer, case, inner=low)), seed) if coarse else None
     dtypes = [_dtype(name, dtype, b) for (_, name), b in zip(labels, base)]
     return Expected(labels, Quantity(base, dtypes, moves, noise))
 
@@ -113,17 +114,19 @@ def _dtype(name: str, dtype: Dtype, want: Array) -> Dtype | None:
     return dtype.with_complex if want.dtype.kind == "c" else dtype.real
 
 
-def _inner_noise(
-    optimizer: Optimizer, case: Case, base: list[Any], numbers: Callable[[list[Snapshot]], list[Any]], seed: int
-) -> list[Any] | None:
-    """How far the numbers move when an iteration that is meant for bfloat16 is rounded to it."""
-    if optimizer.name != "Muon":
-        return None
-    largest: list[Any] = [0.0] * len(base)
-    for k in range(INNER_RUNS):
-        moved = numbers(run(optimizer, case, inner=_rounding(np.random.default_rng((seed, k)))))
-        largest = [np.maximum(s, np.abs(m - b)) for s, m, b in zip(largest, moved, base)]
-    return [K * s for s in largest]
+def inner_noise(
+    base: Sequence[Any], numbers: Callable[[Callable[[Array], Array]], list[Any]], seed: int
+) -> Callable[[int], list[Any]]:
+    """How far numbers move, from so many runs, when an iteration that is meant for bfloat16 is rounded to it.
+
+    `numbers` carries it out with what becomes of the iteration's own numbers.
+    """
+
+    @functools.cache
+    def moved(k: int) -> list[Any]:
+        return [K * np.abs(m - b) for m, b in zip(numbers(_rounding(np.random.default_rng((seed, k)))), base)]
+
+    return lambda count: [np.max(sizes, axis=0) for sizes in zip(*(moved(k) for k in range(max(count, 1))))]
 
 
 def _rounding(rng: np.random.Generator) -> Callable[[Array], Array]:
