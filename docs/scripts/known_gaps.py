@@ -1,11 +1,11 @@
 """Known deviations whose ids or conditions are too narrow.
 
-    python docs/scripts/known_gaps.py [--draws 0] [--seed 0] [SUBJECT ...]
+    python docs/scripts/known_gaps.py [--draws 0] [--seed 0] [--seconds 60] [SUBJECT ...]
 
 A pinned case that fails in a cell of its subject (default: of every op and layer with one) which no entry covers; with
 ``--draws`` also random cases that fail in a cell with a condition which does not hold for them. Such a cell is green
 until some seed draws a case like it, and then a known bug looks like a new one. Prints each with the case and what was
-found; exit status 1 where there are any.
+found; exit status 1 where there are any. ``--seconds`` bounds the random cases of a subject.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import concurrent.futures
 import functools
 import multiprocessing
 import sys
+import time
 import warnings
 
 import numpy as np
@@ -54,7 +55,7 @@ def drawn(call: Call, regime: str, dtype: str) -> bool:
     return longest <= MOST or regime == "large" or (regime == "edges" and longest <= max(EDGES))
 
 
-def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int) -> list[str]:
+def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> list[str]:
     """What the entries of a subject leave to be found in its cells."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -66,13 +67,14 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
     pinned = {e.case for e in entries if e.case and known.SEVERITY[e.outcome] <= known.SEVERITY["fail"]}
     calls = [Call(made.rule, literal.read(case)) for case in sorted(pinned)]
     found = []
+    until = time.monotonic() + seconds
     for cell in cells:
         check = made.checks[cell.check]
         near = [c for c in calls if drawn(c, check.regime, cell.dtype)]
         if check.regime != "large" and any(e.where and e.covers(cell.id) for e in entries):
             near += random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
-        for call in near:
-            if covered(entries, cell, call):
+        for place, call in enumerate(near):
+            if covered(entries, cell, call) or (place >= len(calls) and time.monotonic() > until):
                 continue
             error = _attempt(check, made._trial(cell, call, Tally(check=cell.check), 0))
             made._oracles.clear()
@@ -93,6 +95,7 @@ def main() -> int:
     parser.add_argument("subjects", nargs="*")
     parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=60.0)
     chosen = parser.parse_args()
     entries = known.applicable(known.shipped(), torch.__version__)
     subjects = collections.defaultdict(list)
@@ -106,7 +109,8 @@ def main() -> int:
     for subject in (s for s in subjects if any(e.case for e in near[s])):
         with concurrent.futures.ProcessPoolExecutor(1, fork) as pool:
             try:
-                found = pool.submit(gaps, subjects[subject], near[subject], chosen.draws, chosen.seed).result()
+                limits = chosen.draws, chosen.seed, chosen.seconds
+                found = pool.submit(gaps, subjects[subject], near[subject], *limits).result()
             except Exception as error:
                 found = [f"{subject}: {type(error).__name__}: {error}"]
         total += len(found)
