@@ -130,3 +130,12 @@ def test_a_rare_deviation_that_does_not_show_is_not_stale(tmp_path):
     entries = known.load(tmp_path / "known.toml")
     assert known.stale(entries, {"a::value::cpu::float32": "pass"}, {"a::value::cpu::float32": 1}, 2, True) == []
     assert known.stale(entries, {"b::value::cpu::float32": "pass"}, {"b::value::cpu::float32": 1}, 2, True) != []
+
+
+def test_a_condition_excuses_its_pinned_case_alone_whether_that_fails_or_raises():
+    entry = known.Deviation(("tanh::vjp::*",), "crash", "a reason", "", case="f(array([0.0]))", where="input == 0")
+    for outcome in ("fail", "error"):
+        assert known.match([entry], "tanh::vjp::cpu::float32", outcome, pinned_alone=True)
+        assert not known.match([entry], "tanh::vjp::cpu::float32", outcome, pinned_alone=False)
+    # a process that ended cannot tell which case it was
+    assert known.match([entry], "tanh::vjp::cpu::float32", "crash", pinned_alone=False)
