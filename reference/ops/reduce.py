@@ -288,8 +288,11 @@ def reduced_variance(input, dim, unbiased, keepdim, correction):
 
 
 def deviation_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
-    fit, _, _, root, *_ = reduced_variance(input, dim, unbiased, keepdim, correction)
-    return fit(np.where(root > 0, 1.0 / np.where(root > 0, root, 1.0), 0.0))
+    """One over the standard deviation, and the rounding of the mean beside it."""
+    dim, correction = freedom(dim, unbiased, correction)
+    mean, variance, _, _, flat = moments(input, axes(dim, input.ndim), correction)
+    inverse = np.where(flat, 0.0, 1.0 / np.sqrt(np.where(flat, 1.0, variance)))
+    return np.broadcast_to(inverse * (1.0 + np.abs(mean) * inverse), input.shape)
 
 
 # of two elements, for example, the standard deviation is linear, and nothing is left of the two terms
