@@ -36,6 +36,8 @@ def dist_cases(draw: Draw):
     left, right = draw.shapes(2)
     p = draw.choice(*ORDERS, -math.inf, -1.0)
     x, y = draw.numbers(left, -2.0, 2.0), draw.numbers(right, -2.0, 2.0)
+    if math.isinf(p):  # which difference is the largest, and which tie, must survive rounding
+        x, y = np.round(4.0 * x) / 4.0, np.round(4.0 * y) / 4.0
     if (x - y).size == 0 and p not in (0.0, 1.0, 2.0, 3.0):
         p = 2.0  # the smallest of no numbers is none
     if draw.complex:
