@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from conformance.dtypes import DTYPES, Dtype
-from conformance.tolerance import NEARBY, SINGLE_EPS, STEP, K, Quantity
+from conformance.tolerance import NEARBY, SINGLE_EPS, STAGES, STEP, K, Quantity
 from reference.optim import Optimizer, Snapshot, run
 from reference.rule import Array, Case, is_array, stepping
 
@@ -27,10 +27,23 @@ INNER = 2.0**-8  # one unit of bfloat16, in which Muon's iteration is published
 
 @dataclasses.dataclass(frozen=True)
 class Expected:
-    """labels: (step, name) of each array of the quantity."""
+    """labels: (step, name) of each array of the quantity; rounded(k): the arrays of data off by a unit of the dtype."""
 
     labels: list[tuple[int, str]]
     quantity: Quantity
+    rounded: Callable[[int], list[Any]] | None = None
+
+    def turns(self, i: int) -> bool:
+        """Whether array i leaves what is allowed where the data are off by a unit, which is no small step in bfloat16.
+
+        A gradient of which weight decay leaves nearly nothing has either sign then, and an update that forgets the
+        size of gradients keeps the sign alone.
+        """
+        if self.rounded is None or self.quantity.dtypes[i] is None:
+            return False
+        allowed = self.quantity.allowed(i, STAGES[-1])
+        runs = (self.rounded(k)[i] for k in range(STAGES[-1]))
+        return any(bool(np.any(np.abs(moved - self.quantity.wants[i]) > allowed)) for moved in runs)
 
 
 def mapped(value: Any, change: Callable[[Array], Array]) -> Any:
@@ -64,10 +77,14 @@ def expected(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int, tensors:
         wide, narrow = (numbers(run(optimizer, close, d, tensors=tensors)) for d in (np.float64, np.float32))
         return sizes(base, moved, wide, narrow)
 
+    def off_by_a_unit(k: int) -> list[Any]:
+        rng = np.random.default_rng((seed, k))
+        return numbers(run(optimizer, case, touch=lambda a: a * (1.0 + dtype.eps * signs(rng, a))))
+
     coarse = optimizer.name == "Muon"
     noise = inner_noise(base, lambda low: numbers(run(optimizer, case, inner=low)), seed) if coarse else None
     dtypes = [_dtype(name, dtype, b) for (_, name), b in zip(labels, base)]
-    return Expected(labels, Quantity(base, dtypes, moves, noise))
+    return Expected(labels, Quantity(base, dtypes, moves, noise), off_by_a_unit)
 
 
 def derivatives(optimizer: Optimizer, case: Case, dtype: Dtype, seed: int) -> Expected:
