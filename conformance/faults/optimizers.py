@@ -123,6 +123,17 @@ def mean_halved():
         original(params, grads, squares, means, *args, centered=centered, **kwargs)
 
 
+@fault("optim.RMSprop", "steps", level=3, dtypes=("bfloat16",))
+def narrow_squares_halved():
+    """In bfloat16 each step forgets a half of the mean of squares."""
+
+    @formula("rmsprop._single_tensor_rmsprop")
+    def before(original, params, grads, squares, *args, **kwargs):
+        for s in squares:
+            s.mul_(0.5 if s.dtype is torch.bfloat16 else 1.0)
+        original(params, grads, squares, *args, **kwargs)
+
+
 @fault("optim.Adamax", "steps", green=("foreach", *MACHINERY))
 def epsilon_forgotten():
     """Adamax leaves out its eps."""
