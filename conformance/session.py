@@ -17,13 +17,13 @@ from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
 from conformance.checks.check import Clock, Unsupported, capability_reason, plain
 from conformance.compare import Mismatch, Tally
-from conformance.dtypes import DTYPES, NoCounterpart
+from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.journal import failure, traced
 from conformance.oracle import Oracle
 from conformance.target import Target, holds, synchronize
 from reference import rules
 from reference.derive import Call
-from reference.rule import Rule
+from reference.rule import Rule, is_inexact
 
 # Cases for each cell by level: (typical, any other regime, the regime "large").
 EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (20, 4, 1), 4: (30, 6, 1)}
@@ -174,8 +174,9 @@ class OpSession:
         return [call for call in pool if not self._kept_out(cell, call)]
 
     def _kept_out(self, cell: Cell, call: Call) -> bool:
-        """Whether a known deviation of this cell says that the case is one of those."""
-        return any(where and _holds(where, call) for _, where in self._pinned(cell))
+        """Whether a known deviation of this cell says that the case, as its dtype holds it, is one of those."""
+        conditions = [where for _, where in self._pinned(cell) if where]
+        return bool(conditions) and any(_holds(where, held(call, DTYPES[cell.dtype])) for where in conditions)
 
     def _share(self, check: Check) -> int:
         """Compiling costs a hundred times what a case costs: there one case does."""
@@ -252,6 +253,16 @@ class _Seen:
     examples: int = 0
     missing: str = ""
     device: str | None = None
+
+
+def held(call: Call, dtype: Dtype) -> Call:
+    """The call with its arrays rounded to the dtype: what differed may tie."""
+
+    def rounded(a: np.ndarray) -> np.ndarray:
+        kind = dtype.with_complex if a.dtype.kind == "c" else dtype.real
+        return kind.round(a) if kind and is_inexact(a) else a
+
+    return Call(call.rule, call.replaced([rounded(a) for a in call.arrays]))
 
 
 def _holds(where: str, call: Call) -> bool:

@@ -29,7 +29,7 @@ from conformance.compare import Tally
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
 from conformance.kinds import all_cells, session
-from conformance.session import OpSession, Options, _attempt, _holds
+from conformance.session import OpSession, Options, _attempt, _holds, held
 from conformance.target import Target
 from reference.derive import Call
 from reference.draw import EDGES
@@ -41,6 +41,7 @@ MOST = 12  # the longest side of a typical case
 
 def covered(entries: list[known.Deviation], cell: Cell, call: Call) -> bool:
     """Whether an entry says of this cell that such a case fails there."""
+    call = held(call, DTYPES[cell.dtype])
     return any(e.covers(cell.id) and (e.where is None or _holds(e.where, call)) for e in entries)
 
 

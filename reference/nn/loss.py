@@ -11,7 +11,9 @@ def pair(name, *more, **options):
     return cases_of(name, "input", "target", *more, **options)
 
 
-@layer("nn.L1Loss", cases=pair("nn.functional.l1_loss", without=("weight",)), complex=True)
+@layer(
+    "nn.L1Loss", cases=pair("nn.functional.l1_loss", without=("weight",)), complex=True, like=("nn.functional.l1_loss",)
+)
 def l1_loss(size_average=None, reduce=None, reduction="mean"):
     """|x - y|.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reference.draw import Draw
 from reference.ops.arithmetic import to
-from reference.rule import Array, Case, absolute, is_stepping, rule
+from reference.rule import DERIVATIVES, Array, Case, Waiver, absolute, is_stepping, rule
 
 
 def mode(reduction, size_average=None, reduce=None):
@@ -103,7 +105,23 @@ def sign(d):
     return d / np.where(size == 0, 1.0, size)
 
 
-@rule("nn.functional.l1_loss", cases=difference_cases, errors=unmatched, complex=True)
+def signs_room(input, target, size_average=None, reduce=None, reduction="mean", weight=None):
+    """The sum of the moduli of the terms that make one gradient of a broadcast operand, all of one size."""
+    size = math.prod(np.broadcast_shapes(input.shape, target.shape))
+    terms = max((size // x.size for x in (input, target) if x.size), default=0)
+    if terms < 2 or weight is not None:
+        return np.zeros(())
+    return np.asarray(terms / size if mode(reduction, size_average, reduce) == "mean" else float(terms))
+
+
+SIGNS = Waiver(
+    "terms of one size and of both signs cancel exactly in one order of summation, and up to rounding in another",
+    room=signs_room,
+    checks=DERIVATIVES,
+)
+
+
+@rule("nn.functional.l1_loss", cases=difference_cases, errors=unmatched, complex=True, waivers=[SIGNS])
 def l1_loss(input: Array, target: Array, size_average=None, reduce=None, reduction="mean",
             weight: Array | None = None):  # fmt: skip
     """weight |input - target|; the mean is over the sum of the weights. The derivative is 0 at 0.
