@@ -176,7 +176,10 @@ class OpSession:
     def _kept_out(self, cell: Cell, call: Call) -> bool:
         """Whether a known deviation of this cell says that the case, as its dtype holds it, is one of those."""
         conditions = [where for _, where in self._pinned(cell) if where]
-        return bool(conditions) and any(_holds(where, held(call, DTYPES[cell.dtype])) for where in conditions)
+        if not conditions:
+            return False
+        rounded = held(call, DTYPES[cell.dtype])
+        return any(_holds(where, rounded) for where in conditions)
 
     def _share(self, check: Check) -> int:
         """Compiling costs a hundred times what a case costs: there one case does."""

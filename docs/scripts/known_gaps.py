@@ -72,10 +72,11 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
     for cell in cells:
         check = made.checks[cell.check]
         near = [c for c in calls if drawn(c, check.regime, cell.dtype)]
+        always = len(near)
         if check.regime != "large" and any(e.where and e.covers(cell.id) for e in entries):
             near += random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
         for place, call in enumerate(near):
-            if covered(entries, cell, call) or (place >= len(calls) and time.monotonic() > until):
+            if covered(entries, cell, call) or (place >= always and time.monotonic() > until):
                 continue
             error = _attempt(check, made._trial(cell, call, Tally(check=cell.check), 0))
             made._oracles.clear()
