@@ -19,7 +19,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from conformance.bridge import Bound
+from conformance.bridge import Bound, resolve
 from conformance.checks import REGISTRY, Trial
 from conformance.checks.check import Clock, plain
 from conformance.compare import Tally
@@ -80,7 +80,7 @@ def main() -> None:
     torch.set_num_threads(1)
     table = []
     for rule in rules().values():
-        if chosen.ops and rule.name not in chosen.ops:
+        if (chosen.ops and rule.name not in chosen.ops) or resolve(rule.name) is None:
             continue
         rows = np.array([times(rule, seed, chosen.regime, chosen.forward) for seed in range(chosen.examples)])
         rows = rows[np.isfinite(rows).all(axis=1)]
