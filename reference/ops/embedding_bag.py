@@ -98,7 +98,7 @@ def bag_cases(draw: Draw):
         options.update(offsets=offsets if last else offsets[:-1], include_last_offset=last)
     if mode == "sum" and draw.boolean():
         options["per_sample_weights"] = draw.reals(index.shape)
-    return Case((index, weight), options)
+    return Case((weight, index) if draw.integer(0, 7) == 7 else (index, weight), options)  # the old order
 
 
 def bag_errors(draw: Draw):
@@ -123,7 +123,7 @@ def embedding_bag(input: Array, weight: Array, offsets: Array | None = None, max
     as in embedding.  input: (B, N), or (N) with offsets (B) or (B + 1); weight: (n, m); output: (B, m).
     Source: torch.nn.functional.embedding_bag.
     """
-    swapped = weight.dtype.kind in "iu"  # the order of arguments that torch had before, and warns of
+    swapped = weight.dtype.kind in "iu"  # the old order of the arguments: torch takes it with a warning
     table, index = (input, weight) if swapped else (weight, input)
     if max_norm is not None:
         shorten(table, index, max_norm, norm_type)
@@ -140,7 +140,7 @@ def embedding_bag(input: Array, weight: Array, offsets: Array | None = None, max
     def gradients(g):
         to_table, to_factors = vjp(g)
         to_factors = None if to_factors is None else to_factors.reshape(index.shape)
-        return (to_table, None, None, None) if swapped else (None, to_table, None, to_factors)
+        return (to_table, None, None, to_factors) if swapped else (None, to_table, None, to_factors)
 
     return outs[0], gradients
 

@@ -44,6 +44,19 @@ def test_weights_of_samples_multiply_their_rows():
     assert np.allclose(by_factor[4:], TABLE[2] @ g[3], rtol=1e-12, atol=1e-12)
 
 
+def test_a_bag_takes_its_arguments_in_the_old_order_too_with_the_same_gradients():
+    bag, factors, g = (
+        lookup("nn.functional.embedding_bag"),
+        np.arange(1.0, 1.0 + len(INDEX)),
+        RNG.standard_normal((4, 3)),
+    )
+    options = dict(mode="sum", per_sample_weights=factors)
+    (out, vjp), (old, of_old) = bag(INDEX, TABLE, OFFSETS, **options), bag(TABLE, INDEX, OFFSETS, **options)
+    _, to_table, _, to_factors = vjp(g)
+    assert np.array_equal(out, old)
+    assert np.array_equal(to_table, of_old(g)[0]) and np.array_equal(to_factors, of_old(g)[3])
+
+
 def test_the_gradient_of_a_maximum_goes_to_the_first_of_equal_rows():
     _, vjp = lookup("nn.functional.embedding_bag")(np.array([1, 0]), np.ones((2, 1)), np.array([0]), mode="max")
     assert vjp(np.ones((1, 1)))[1].tolist() == [[0.0], [1.0]]
