@@ -60,13 +60,19 @@ def convert(value: Any, dtype: Dtype, device: torch.device) -> Any:
 
 @functools.cache
 def resolve(path: str) -> Any:
-    """The object at torch.<path>, or None."""
+    """The object at torch.<path>; None where there is none, or what is left of it says that it was removed."""
     found: Any = torch
     for part in path.split("."):
         found = getattr(found, part, None)
         if found is None:
             return None
-    return found
+    return None if _says_removed(found) else found
+
+
+def _says_removed(function: Any) -> bool:
+    """Whether the body of a function is the message that torch no longer has it (torch.qr of 2.15)."""
+    constants = getattr(getattr(function, "__code__", None), "co_consts", ())
+    return any(isinstance(c, str) and "is now removed" in c for c in constants)
 
 
 @functools.cache

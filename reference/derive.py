@@ -3,8 +3,8 @@
 The tangent of an analytic body is the complex step, ``imag(f(x + i h v)) / h``, exact to rounding
 since h is so small that its square vanishes (Squire and Trapp, SIAM Review 40, 1998). The same step
 through the hand-written vjp gives the derivative of the gradient. Where a body is not analytic
-(complex inputs, factorisations), the tangent is the transpose of the vjp, and the derivative of the
-gradient an extrapolated difference.
+(complex inputs, factorisations), the tangent is the transpose of the vjp, or for a linear one that of
+its own values, and the derivative of the gradient an extrapolated difference.
 """
 
 from __future__ import annotations
@@ -109,7 +109,13 @@ def jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], product: P
     if call.analytic:
         with stepping():
             return imaginary(call.run(stepped(arrays, tangents))[0], step_of(arrays))
-    return transposed(call, arrays, tangents, product)
+    return multilinear(call, arrays, tangents) if call.rule.linear else transposed(call, arrays, tangents, product)
+
+
+def multilinear(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
+    """The jvp of a rule that is linear in each array: the rule of each tangent in its array's place, added up."""
+    parts = [call.run([*arrays[:i], v, *arrays[i + 1 :]])[0] for i, v in enumerate(tangents) if v is not None]
+    return [sum(several) if is_inexact(several[0]) else None for several in zip(*parts)]
 
 
 def transposed(

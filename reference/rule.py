@@ -26,6 +26,10 @@ from reference.draw import Draw
 
 Array = np.ndarray
 Number = Array | float | int | complex | bool
+Raises = type[Exception] | tuple[type[Exception], ...]
+
+# What a tensor of a kind that the op does not take raises: the first until torch 2.14, the other since.
+WRONG_KIND = (RuntimeError, TypeError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,6 +131,8 @@ class Rule:
     method       whether ``Tensor.<name>`` takes the same arguments (only for names without a dot)
     complex      torch accepts complex inputs, and ``cases`` draws them through ``draw.numbers``
     analytic     the body is analytic in its real inputs, so that the complex step passes through it
+    linear       the output is linear in each array that has a derivative: where the step does not pass through, the
+                 tangents are the rule applied to the tangents of the inputs, one input at a time
     special      how far infinities and nans follow the formula: "" not stated, "nonfinite" by value,
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
@@ -145,11 +151,12 @@ class Rule:
     name: str
     fn: Callable[..., Any]
     cases: Callable[[Draw], Case]
-    errors: Callable[[Draw], Sequence[tuple[Case, type[Exception]]]] | None = None
+    errors: Callable[[Draw], Sequence[tuple[Case, Raises]]] | None = None
     aliases: tuple[str, ...] = ()
     method: bool = False
     complex: bool = False
     analytic: bool = True
+    linear: bool = False
     special: str = ""
     mutates: tuple[str, ...] = ()
     constants: tuple[int, ...] = ()
@@ -265,11 +272,12 @@ def rule(
     name: str,
     *,
     cases: Callable[[Draw], Case],
-    errors: Callable[[Draw], Sequence[tuple[Case, type[Exception]]]] | None = None,
+    errors: Callable[[Draw], Sequence[tuple[Case, Raises]]] | None = None,
     aliases: Sequence[str] = (),
     method: bool = True,
     complex: bool = False,
     analytic: bool = True,
+    linear: bool = False,
     special: str = "",
     mutates: Sequence[str] = (),
     constants: Sequence[int] = (),
@@ -291,8 +299,8 @@ def rule(
         )
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
-            complex=complex, analytic=analytic, special=special, mutates=tuple(mutates), constants=tuple(constants),
-            lately=lately, any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
+            complex=complex, analytic=analytic, linear=linear, special=special, mutates=tuple(mutates),
+            constants=tuple(constants), lately=lately, any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
             dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],

@@ -19,7 +19,7 @@ from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
 from conformance.target import Target
 from reference.derive import Call
-from reference.rule import Rule, is_inexact
+from reference.rule import Raises, Rule, is_inexact
 
 
 def _both_passes(bound: Bound, gs: list[torch.Tensor]) -> list[Any]:
@@ -79,9 +79,14 @@ def errors(trial: Trial) -> None:
         except Exception as error:
             raise Mismatch(
                 f"{_shown(case)}: raised {type(error).__name__} ({str(error).splitlines()[0][:120]}),"
-                f" expected {expected.__name__}"
+                f" expected {_names(expected)}"
             ) from error
-        raise Mismatch(f"{_shown(case)}: returned {_brief(out)}, expected {expected.__name__}")
+        raise Mismatch(f"{_shown(case)}: returned {_brief(out)}, expected {_names(expected)}")
+
+
+def _names(expected: Raises) -> str:
+    kinds = expected if isinstance(expected, tuple) else (expected,)
+    return " or ".join(kind.__name__ for kind in kinds)
 
 
 def _to_torch(trial: Trial, value: Any) -> Any:

@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.shape import refusing
-from reference.rule import SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
+from reference.rule import SECOND_ORDER, WRONG_KIND, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def complexes(draw: Draw, shape):
@@ -112,7 +112,7 @@ def real(input: Array):
 @rule(
     "imag",
     cases=lambda draw: Case((complexes(draw, draw.shape()),)),
-    errors=refusing((RuntimeError,)),
+    errors=refusing((WRONG_KIND,)),
     aliases=("Tensor.imag.__get__", "Tensor.imag"),
     method=False,
     complex=True,
@@ -155,10 +155,11 @@ def resolve_neg(input: Array):
 @rule(
     "view_as_real",
     cases=lambda draw: Case((complexes(draw, draw.shape()),)),
-    errors=refusing((RuntimeError,)),
+    errors=refusing((WRONG_KIND,)),
     aliases=("view_as_real_copy",),
     method=False,
     complex=True,
+    linear=True,
     any_strides=False,  # no lazy conjugates, says the documentation
 )
 def view_as_real(input: Array):
@@ -176,6 +177,7 @@ def view_as_real(input: Array):
     aliases=("view_as_complex_copy",),
     method=False,
     analytic=False,
+    linear=True,
     any_strides=False,
 )
 def view_as_complex(input: Array):

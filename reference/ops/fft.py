@@ -15,7 +15,7 @@ from reference.ops.fft_parts import (
     transform,
 )
 from reference.ops.shape import listed, moved
-from reference.rule import Array, Case, rule
+from reference.rule import WRONG_KIND, Array, Case, rule
 
 
 def one_length(input, n=None, dim=-1, norm=None):
@@ -60,7 +60,7 @@ def wrong(draw: Draw):
 
 
 def wrong_real(draw: Draw):
-    return [*wrong(draw), (Case((draw.reals((3,)) + 1j,)), RuntimeError)]
+    return [*wrong(draw), (Case((draw.reals((3,)) + 1j,)), WRONG_KIND)]
 
 
 @transform("fft", one_cases, wrong, one_length, False, complex=True)

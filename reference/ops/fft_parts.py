@@ -135,4 +135,4 @@ def conjugated(out_vjp):
 def transform(name: str, cases: Any, errors: Any, lengths: Any, inverse: bool, **more: Any) -> Callable[[Any], Any]:
     """The rule of a transform; its lengths and direction say where MKL loses digits."""
     waivers = [lossy(lengths, inverse), NORMWISE]
-    return rule(f"fft.{name}", cases=cases, errors=errors, analytic=False, waivers=waivers, **more)
+    return rule(f"fft.{name}", cases=cases, errors=errors, analytic=False, linear=True, waivers=waivers, **more)

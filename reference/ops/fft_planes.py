@@ -13,7 +13,7 @@ from reference.ops.fft_parts import (
     transform,
 )
 from reference.ops.shape import listed
-from reference.rule import Array, Case
+from reference.rule import WRONG_KIND, Array, Case
 
 
 def two_lengths(input, s=None, dim=(-2, -1), norm=None):
@@ -129,7 +129,7 @@ def half_plane_lengths(input, s=None, dim=None, norm=None):
 
 
 def wrong_real_planes(draw: Draw):
-    return [*wrong_planes(draw), (Case((draw.reals((2, 3)) + 1j,)), RuntimeError)]
+    return [*wrong_planes(draw), (Case((draw.reals((2, 3)) + 1j,)), WRONG_KIND)]
 
 
 @transform("fft2", two_cases, wrong_planes, two_lengths, False, complex=True)

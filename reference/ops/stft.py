@@ -8,7 +8,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.fft_parts import halves
-from reference.rule import Array, Case, Waiver, rule
+from reference.rule import WRONG_KIND, Array, Case, Waiver, rule
 
 
 def window_of(window, n_fft, win_length):
@@ -106,7 +106,7 @@ def frame_room(input, n_fft, hop_length=None, win_length=None, window=None, *arg
 PARTS = Waiver("each part of a transform is as wrong as its largest number", room=frame_room)
 
 
-@rule("stft", cases=stft_cases, errors=wrong_stft, complex=True, analytic=False, waivers=[PARTS])
+@rule("stft", cases=stft_cases, errors=wrong_stft, complex=True, analytic=False, linear=True, waivers=[PARTS])
 def stft(
     input: Array,
     n_fft,
@@ -183,7 +183,7 @@ def istft_cases(draw: Draw):
 
 
 @rule("istft", cases=istft_cases, analytic=False, waivers=[PARTS], errors=lambda draw: [
-    (Case((draw.reals((3, 4)), 4)), RuntimeError),
+    (Case((draw.reals((3, 4)), 4)), WRONG_KIND),
     (Case((draw.reals((3, 4)) + 1j, 4), dict(window=np.zeros(4))), RuntimeError),
     (Case((draw.reals((3, 4)) + 1j, 4), dict(window=np.ones(4), onesided=True, return_complex=True)), RuntimeError),
 ])  # fmt: skip
