@@ -122,8 +122,7 @@ def _error(got: np.ndarray, want: np.ndarray, largest: float) -> np.ndarray:
 
 def _ulps(what: str, error: np.ndarray, got: np.ndarray, want: np.ndarray, eps: float, tally: Tally) -> None:
     size = np.abs(want)
-    exponent = np.frexp(size)[1] - 1
-    ulps = error / np.ldexp(eps, exponent)
+    ulps = error / (np.spacing(size) * (eps * 2.0**52))  # spacing is the unit of float64
     usable = (size > 0) & np.isfinite(size) & np.isfinite(ulps)
     largest = float(ulps.max(initial=0.0, where=usable))
     if largest > tally.ulp:
