@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from reference.conventions import ties_are_shared
 from reference.draw import Draw
 from reference.ops.arithmetic import to
 from reference.ops.distance import SUBNORMAL, beside_subnormal
@@ -16,11 +17,12 @@ TINY = float(np.float32(1e-12))
 
 
 def above(z, real=None):
-    """max(z, 0) and where its derivative is 1: torch's clamp has it at 0 too.
+    """max(z, 0) and where its derivative is 1; for that at 0 see reference.conventions.
 
     `real` is z without the steps, where their product could decide on the side of an exact 0.
     """
-    on = (z.real if real is None else real) >= 0
+    height = z.real if real is None else real
+    on = height > 0 if ties_are_shared() else height >= 0
     return np.where(on, z, 0.0), on
 
 

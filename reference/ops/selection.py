@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from reference.conventions import ties_are_shared
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero, to, unmatched
@@ -42,16 +43,22 @@ def minimum(input: Array, other: Array):
     return larger(input, other, -1.0, np.minimum)
 
 
+def part(share, g):
+    """This share of g; nothing is 0 of what is not finite, too."""
+    return np.where(share == 0, 0.0, share * g)
+
+
 def first(input, other, chosen, plain):
-    """`input` where chosen or where `other` is nan, else `other`."""
-    chosen = chosen | np.isnan(other.real)
-    out = plain(input, other) if not is_stepping() else np.where(chosen, input, other)
-    return out, lambda g: (to(input, np.where(chosen, g, 0.0)), to(other, np.where(chosen, 0.0, g)))
+    """`input` where chosen or where `other` is nan, else `other`; where they tie, see reference.conventions."""
+    tie = 0.5 if ties_are_shared() else 1.0
+    share = np.where(input.real == other.real, tie, np.where(chosen | np.isnan(other.real), 1.0, 0.0))
+    out = plain(input, other) if not is_stepping() else part(share, input) + part(1.0 - share, other)
+    return out, lambda g: (to(input, part(share, g)), to(other, part(1.0 - share, g)))
 
 
 @rule("fmax", cases=pair, errors=unmatched, special="nonfinite")
 def fmax(input: Array, other: Array):
-    """The larger of both, ignoring a nan beside a number; where they tie, `input` has the gradient.
+    """The larger of both, ignoring a nan beside a number; for ties see reference.conventions.
 
     input, other: broadcast to the output.  Source: torch.fmax.
     """
@@ -60,7 +67,7 @@ def fmax(input: Array, other: Array):
 
 @rule("fmin", cases=pair, errors=unmatched, special="nonfinite")
 def fmin(input: Array, other: Array):
-    """The smaller of both, ignoring a nan beside a number; where they tie, `input` has the gradient.
+    """The smaller of both, ignoring a nan beside a number; for ties see reference.conventions.
 
     input, other: broadcast to the output.  Source: torch.fmin.
     """
@@ -90,36 +97,41 @@ def clamp_cases(draw: Draw):
     special="nonfinite",
 )
 def clamp(input: Array, min: Array | float | None = None, max: Array | float | None = None):
-    """min(max(input, min), max): `max` wins where the bounds cross. A value on a bound keeps its gradient.
+    """min(max(input, min), max): `max` wins where the bounds cross. For a value on a bound see reference.conventions.
 
     input, min, max: broadcast to the output; the bounds are tensors, numbers or absent.  Source: torch.clamp.
     """
     x = input.real
-    below, above = np.zeros((), bool), np.zeros((), bool)
-    if max is not None:
-        above = x > np.real(max)
-    if min is not None:
-        below = x < np.real(min)
-        if max is not None:
-            above = above | (np.real(min) > np.real(max))
-            below = below & ~above
-    below, above = below & ~np.isnan(x), above & ~np.isnan(x)
+    low, high = beyond(x, min, -1.0), beyond(x, max, 1.0)
+    if min is not None and max is not None:
+        high = np.where((np.real(min) > np.real(max)) & ~np.isnan(x), 1.0, high)
+        low = np.where(high == 1.0, 0.0, low)
+        squeezed = (low == 0.5) & (high == 0.5)  # between bounds that are equal the input has it all
+        low, high = np.where(squeezed, 0.0, low), np.where(squeezed, 0.0, high)
+    kept = 1.0 - low - high
     out = input
-    for chosen, bound in ((below, min), (above, max)):
+    for share, bound in ((low, min), (high, max)):
         if bound is not None:
-            out = np.where(chosen, bound, out)
+            out = np.where(share == 1.0, bound, np.where(share == 0.5, 0.5 * out + 0.5 * np.asarray(bound), out))
     for bound in (min, max):
         if isinstance(bound, (np.ndarray, np.generic)):  # the nan of a bound wins too, where it is a tensor
             out = np.where(np.isnan(np.real(bound)), bound, out)
 
     def vjp(g):
-        return (
-            to(input, np.where(below | above, 0.0, g)),
-            to(min, np.where(below, g, 0.0)),
-            to(max, np.where(above, g, 0.0)),
-        )
+        return to(input, part(kept, g)), to(min, part(low, g)), to(max, part(high, g))
 
     return out, vjp
+
+
+def beyond(x, bound, sign):
+    """The share of the gradient that a bound has: all where x is beyond it; where x is on it, see conventions."""
+    if bound is None:
+        return np.zeros(x.shape)
+    on = 0.0
+    if ties_are_shared():
+        on = 0.5 if isinstance(bound, (np.ndarray, np.generic)) else 1.0
+    edge = np.real(bound)
+    return np.where(sign * x > sign * edge, 1.0, np.where(x == edge, on, 0.0))
 
 
 def one_bound(draw: Draw):
@@ -129,7 +141,7 @@ def one_bound(draw: Draw):
 
 @rule("clamp_min", cases=one_bound, errors=not_a_tensor, special="nonfinite")
 def clamp_min(input: Array, min: Array | float):
-    """max(input, min); a value on the bound keeps its gradient.
+    """max(input, min); for a value on the bound see reference.conventions.
 
     input, min: broadcast to the output.  Source: torch.clamp.
     """
@@ -139,7 +151,7 @@ def clamp_min(input: Array, min: Array | float):
 
 @rule("clamp_max", cases=one_bound, errors=not_a_tensor, special="nonfinite")
 def clamp_max(input: Array, max: Array | float):
-    """min(input, max); a value on the bound keeps its gradient.
+    """min(input, max); for a value on the bound see reference.conventions.
 
     input, max: broadcast to the output.  Source: torch.clamp.
     """
