@@ -13,7 +13,10 @@ import torch
 
 from conformance.dtypes import Dtype
 from conformance.oracle import Oracle
+from reference import conventions
 from reference.rule import Rule, is_array
+
+HOST = torch.device("cpu")
 
 
 def dtype_of(name: str) -> torch.dtype:
@@ -84,6 +87,18 @@ def as_torch_has(rule: Rule) -> Rule:
     if function(torch.full((1,), 0.75, dtype=torch.float64, requires_grad=True)).requires_grad:
         return rule
     return dataclasses.replace(rule, fn=lambda *args, **kwargs: (rule.fn(*args, **kwargs)[0], None))
+
+
+def _shares_ties() -> bool:
+    """What this torch does at one tie: every cell is held to that."""
+    x, y = (torch.ones((), dtype=torch.float64, requires_grad=True) for _ in range(2))
+    try:
+        return [g.item() for g in torch.autograd.grad(torch.fmax(x, y), (x, y))] == [0.5, 0.5]
+    except Exception:  # its own cells tell
+        return False
+
+
+conventions.share_ties(_shares_ties)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,11 +198,16 @@ def _held(oracle: Oracle, device: torch.device) -> _Held:
     if made is None:
         case = oracle.call.replaced([_Slot(i) for i in range(len(oracle.arrays))])
         made = oracle.kept[device] = _Held(
-            [tensor(a, oracle.dtype, device) for a in oracle.arrays],
+            [tensor(a, oracle.dtype, HOST if stays(oracle.call.rule, a.dtype.kind) else device) for a in oracle.arrays],
             [_prepare(a, oracle.dtype, device) for a in case.args],
             {k: _prepare(v, oracle.dtype, device) for k, v in case.kwargs.items()},
         )
     return made
+
+
+def stays(rule: Rule, kind: str) -> bool:
+    """Whether numbers of this NumPy kind stay in the host's memory, wherever the others of a call are."""
+    return rule.host and kind in "iu"
 
 
 class _Slot:

@@ -137,6 +137,7 @@ class Rule:
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
     constants    places of the outputs through which torch takes no derivative, though they have one
+    host         torch wants the integer tensors of a call in the host's memory, wherever the others are
     lately       torch has learnt the derivative in a late release: where no call carries one, none is checked
     any_strides  torch takes inputs of any strides; False for views whose documentation asks for some
     second_order whether torch promises a derivative of the gradient
@@ -160,6 +161,7 @@ class Rule:
     special: str = ""
     mutates: tuple[str, ...] = ()
     constants: tuple[int, ...] = ()
+    host: bool = False
     lately: bool = False
     any_strides: bool = True
     second_order: bool = True
@@ -281,6 +283,7 @@ def rule(
     special: str = "",
     mutates: Sequence[str] = (),
     constants: Sequence[int] = (),
+    host: bool = False,
     lately: bool = False,
     any_strides: bool = True,
     second_order: bool = True,
@@ -300,8 +303,8 @@ def rule(
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
             complex=complex, analytic=analytic, linear=linear, special=special, mutates=tuple(mutates),
-            constants=tuple(constants), lately=lately, any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
-            dtypes=tuple(dtypes), waivers=tuple(waivers),
+            constants=tuple(constants), host=host, lately=lately, any_strides=any_strides, second_order=second_order,
+            structure=structure, gauge=gauge, dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip

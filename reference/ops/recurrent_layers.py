@@ -179,7 +179,9 @@ def network_room(*operands, **options):
 
 def recurrent(name: str, step: Callable[..., Any]) -> Callable[[Callable[..., Any]], Rule]:
     waiver = Waiver(LOWERED, room=network_room, checks=("autocast",))
-    return rule(name, cases=network_cases(step), errors=network_errors(step), method=False, waivers=[waiver])
+    return rule(
+        name, cases=network_cases(step), errors=network_errors(step), method=False, host=True, waivers=[waiver]
+    )  # fmt: skip
 
 
 def call(step, operands, arrays, options):

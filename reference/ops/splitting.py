@@ -44,6 +44,7 @@ def tensor_split_cases(draw: Draw):
     errors=refusing((RuntimeError, 0), (IndexError, 1, 2)),
     complex=True,
     special="ieee",
+    host=True,
 )
 def tensor_split(
     input: Array, indices_or_sections: Array | int | None = None, dim=0, *,
