@@ -7,6 +7,7 @@ from reference.laws import normal
 from reference.nn.functional import rule_of
 from reference.nn.layer import Described, LayerCase, Parameter, layer
 from reference.ops.embedding import shorten
+from reference.ops.embedding_bag import bags_drawn
 
 BAG = "nn.functional.embedding_bag"
 
@@ -68,7 +69,7 @@ def embedding(
 
 
 def bag_cases(draw: Draw) -> LayerCase:
-    case = rule_of(BAG).cases(draw)
+    case = bags_drawn(draw)
     index, weight = case.args
     options = dict(case.kwargs)
     given = (options.pop("offsets", None), options.pop("per_sample_weights", None))

@@ -84,6 +84,11 @@ def drawn(draw: Draw):
 
 
 def bag_cases(draw: Draw):
+    case = bags_drawn(draw)
+    return Case(case.args[::-1], case.kwargs) if draw.integer(0, 7) == 7 else case  # in the old order
+
+
+def bags_drawn(draw: Draw):
     weight, index, offsets, padding = drawn(draw)
     mode = draw.choice("mean", "sum", "max")
     options = dict(mode=mode)
@@ -98,7 +103,7 @@ def bag_cases(draw: Draw):
         options.update(offsets=offsets if last else offsets[:-1], include_last_offset=last)
     if mode == "sum" and draw.boolean():
         options["per_sample_weights"] = draw.reals(index.shape)
-    return Case((weight, index) if draw.integer(0, 7) == 7 else (index, weight), options)  # the old order
+    return Case((index, weight), options)
 
 
 def bag_errors(draw: Draw):

@@ -255,7 +255,8 @@ def cond_cases(draw: Draw):
 
 
 @rule("linalg.cond", cases=cond_cases, errors=lambda draw: [
-    *((Case((draw.reals((2, 3)), p)), RuntimeError) for p in ("fro", 1)), (Case((np.eye(2), 3)), (RuntimeError, ValueError)),
+    *((Case((draw.reals((2, 3)), p)), RuntimeError) for p in ("fro", 1)),
+    (Case((np.eye(2), 3)), (RuntimeError, ValueError)),  # the first until torch 2.14
 ], complex=True, waivers=[*inverted, DIFFERENCED])  # fmt: skip
 def cond(input: Array, p=None):
     """|A| |A^-1| in the matrix norm of order p; for 2 and None the largest singular value over the smallest.
