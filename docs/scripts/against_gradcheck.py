@@ -3,9 +3,11 @@
 Ours is value, vjp and jvp of one example, the reference and the derived tolerance included; gradcheck is
 its fast and its slow mode on the same inputs in float64: reverse mode alone, as is its default, or with
 ``--forward`` forward mode too, which ours always has. ``--regime edges`` takes sizes around the widths of
-vectors (up to some hundred elements), where the slow mode's work grows with the number of elements.
+vectors, where the slow mode's work grows with the number of elements; ``--regime drawn`` both as a run of level 2
+draws them, three of edges for eight typical ones. Cases of more than --most elements, whose Jacobians the slow mode
+takes minutes for, are left out.
 
-    python docs/scripts/against_gradcheck.py [--examples 6] [--forward] [--regime typical] [OP ...]
+    python docs/scripts/against_gradcheck.py [--examples 6] [--forward] [--regime typical] [--most 200] [OP ...]
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ from reference import Rule, rules
 from reference.derive import Call
 
 CHECKS = ("value", "vjp", "jvp")
+# the sizes of a level 2 run, in turn: eight typical cases and three of edges
+DRAWN = (*2 * ("typical", "typical", "typical", "edges"), "typical", "typical", "edges")
 
 
 def seconds(call: Callable[[], object], repeats: int = 3) -> float:
@@ -52,19 +56,23 @@ def ours(rule: Rule, call: Call) -> None:
         REGISTRY[name].run(Trial(rule, Target("cpu"), "float64", call, lambda c, d: oracle, Tally(check=name), Clock()))
 
 
-def times(rule: Rule, seed: int, regime: str, forward: bool) -> tuple[float, float, float, float]:
+Times = tuple[float, float, float, float]
+NONE: Times = (math.nan,) * 4
+
+
+def times(rule: Rule, seed: int, regime: str, forward: bool, most: int) -> Times:
     """Seconds for one example: ours, gradcheck fast, gradcheck slow; and the number of elements of its inputs."""
     call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}", regime)))
     oracle = Oracle(call, "float64")
-    if not oracle.xs or not oracle.ys:
-        return math.nan, math.nan, math.nan, math.nan
+    elements = sum(oracle.arrays[i].size for i in oracle.xs)
+    if not oracle.xs or not oracle.ys or max(elements, sum(oracle.outs[i].size for i in oracle.ys)) > most:
+        return NONE
     bound = Bound(plain(rule), oracle, torch.device("cpu"))
     xs = [x.clone().requires_grad_() for x in bound.xs]
 
     def check(fast: bool) -> object:
         return torch.autograd.gradcheck(bound, xs, fast_mode=fast, raise_exception=False, check_forward_ad=forward)
 
-    elements = sum(oracle.arrays[i].size for i in oracle.xs)
     return seconds(lambda: ours(rule, call)), seconds(lambda: check(True)), seconds(lambda: check(False), 1), elements
 
 
@@ -73,7 +81,8 @@ def main() -> None:
     parser.add_argument("ops", nargs="*")
     parser.add_argument("--examples", type=int, default=6)
     parser.add_argument("--forward", action="store_true")
-    parser.add_argument("--regime", choices=("typical", "edges"), default="typical")
+    parser.add_argument("--regime", choices=("typical", "edges", "drawn"), default="typical")
+    parser.add_argument("--most", type=int, default=200)
     chosen = parser.parse_args()
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
@@ -82,7 +91,8 @@ def main() -> None:
     for rule in rules().values():
         if (chosen.ops and rule.name not in chosen.ops) or resolve(rule.name) is None:
             continue
-        rows = np.array([times(rule, seed, chosen.regime, chosen.forward) for seed in range(chosen.examples)])
+        regimes = [chosen.regime if chosen.regime != "drawn" else DRAWN[s % len(DRAWN)] for s in range(chosen.examples)]
+        rows = np.array([times(rule, s, r, chosen.forward, chosen.most) for s, r in enumerate(regimes)])
         rows = rows[np.isfinite(rows).all(axis=1)]
         if len(rows):
             table.append((rule.name, *rows.sum(axis=0) / len(rows)))
