@@ -32,7 +32,7 @@ def tensor(array: Any, dtype: Dtype | None, device: torch.device) -> torch.Tenso
     if not made.numel():  # NumPy's strides of nothing are all 0, which some views refuse
         made = torch.empty(made.shape, dtype=made.dtype)
     if dtype is not None and array.dtype.kind in "fc":
-        wanted = dtype.with_complex if array.dtype.kind == "c" else dtype.real
+        wanted = dtype.of(array)
         assert wanted is not None
         made = made.to(dtype_of(wanted.name))
     return made if device.type == "cpu" else made.to(device)

@@ -36,6 +36,14 @@ class Dtype:
         """The complex dtype of this precision; None for bfloat16."""
         return self if self.complex else next((DTYPES[c] for c, r in _REAL.items() if r == self.name), None)
 
+    def of(self, x: np.ndarray) -> Dtype | None:
+        """The dtype of this precision for the array's kind, complex or real; None where there is none."""
+        return self.with_complex if x.dtype.kind == "c" else self.real
+
+    def hold(self, x: np.ndarray) -> np.ndarray:
+        """The array as torch holds it in the dtype of its kind; integers and bools as they are."""
+        return self.round(x) if x.dtype.kind in "fc" else x
+
     def round(self, x: np.ndarray) -> np.ndarray:
         """x rounded to nearest even in this dtype, still as float64 or complex128."""
         if x.dtype.kind == "c":

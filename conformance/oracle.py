@@ -51,12 +51,10 @@ class Oracle:
 
     def _kind(self, a: np.ndarray) -> Dtype:
         """The dtype in which torch holds or delivers an array: complex arrays in the complex counterpart."""
-        if a.dtype.kind == "c":
-            found = self.dtype.with_complex
-            if found is None:
-                raise NoCounterpart(f"{self.dtype.name} has no complex counterpart")
-            return found
-        return self.dtype.real
+        found = self.dtype.of(a)
+        if found is None:
+            raise NoCounterpart(f"{self.dtype.name} has no complex counterpart")
+        return found
 
     def _direction(self, like: np.ndarray) -> Any:
         """A random direction of the array's kind, of size 1/2 to 3/2; None for integers."""

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from conformance import literal
-from conformance.bridge import array
+from conformance.bridge import array, dtype_of
 from conformance.checks import forms
 from conformance.checks.check import Evidence, Trial, arguments_read
 from conformance.compare import Mismatch
@@ -130,10 +130,7 @@ def _uses_forward(form: Any) -> bool:
 
 
 def _dtype_of(a: Any, oracle: Any) -> torch.dtype:
-    dtype = oracle.dtype.with_complex if a.dtype.kind == "c" else oracle.dtype.real
-    found = getattr(torch, dtype.name)
-    assert isinstance(found, torch.dtype)
-    return found
+    return dtype_of(oracle.dtype.of(a).name)
 
 
 def tensor_text(a: Any, dtype: torch.dtype, device: str) -> str:

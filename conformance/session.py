@@ -23,7 +23,7 @@ from conformance.oracle import Oracle
 from conformance.target import Target, holds, synchronize
 from reference import rules
 from reference.derive import Call
-from reference.rule import Rule, is_inexact
+from reference.rule import Rule
 
 # Cases for each cell by level: (typical, any other regime, the regime "large").
 EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (20, 4, 1), 4: (30, 6, 1)}
@@ -260,12 +260,7 @@ class _Seen:
 
 def held(call: Call, dtype: Dtype) -> Call:
     """The call with its arrays rounded to the dtype: what differed may tie."""
-
-    def rounded(a: np.ndarray) -> np.ndarray:
-        kind = dtype.with_complex if a.dtype.kind == "c" else dtype.real
-        return kind.round(a) if kind and is_inexact(a) else a
-
-    return Call(call.rule, call.replaced([rounded(a) for a in call.arrays]))
+    return Call(call.rule, call.replaced([dtype.hold(a) for a in call.arrays]))
 
 
 def _holds(where: str, call: Call) -> bool:

@@ -128,7 +128,7 @@ def _dtype(name: str, dtype: Dtype, want: Array) -> Dtype | None:
     kind = name.split(" ")[0]
     if kind in SCALARS:
         return None if kind == "step" else DTYPES["float32"]
-    return dtype.with_complex if want.dtype.kind == "c" else dtype.real
+    return dtype.of(want)
 
 
 def inner_noise(
