@@ -124,6 +124,9 @@ def bad_cdist(draw: Draw):
     ]
 
 
+SUMMED = "torch sums x1 / distance^2 and x2 / distance^2 by themselves, of which the difference is left"
+
+
 def cdist_room(x1, x2, p=2.0, compute_mode=MODES[0]):
     """The second derivative is made of sums over the points, each coordinate by itself."""
     size = np.abs(x1).max(-1, initial=0.0)[..., :, None] + np.abs(x2).max(-1, initial=0.0)[..., None, :]
@@ -146,11 +149,7 @@ def product_room(x1, x2, p=2.0, compute_mode=MODES[0]):
     method=False,
     waivers=[
         Waiver("torch takes |x1|^2 + |x2|^2 - 2 x1 x2 from a product of matrices, which cancels", room=product_room),
-        Waiver(
-            "torch sums x1 / distance^2 and x2 / distance^2 by themselves, of which the difference is left",
-            room=cdist_room,
-            checks=SECOND_ORDER,
-        ),
+        Waiver(SUMMED, room=cdist_room, checks=SECOND_ORDER),
     ],
 )
 def cdist(x1: Array, x2: Array, p=2.0, compute_mode=MODES[0]):
@@ -179,6 +178,10 @@ def pdist_cases(draw: Draw):
     return Case((x,) if p == 2.0 and draw.boolean() else (x, p))
 
 
+def pdist_room(input, p=2.0):
+    return steepness(p) * 2.0 * np.abs(input).max(initial=0.0) * inverse(pdist.fn(input, p)[0]) ** 2
+
+
 @rule(
     "nn.functional.pdist",
     cases=pdist_cases,
@@ -187,6 +190,7 @@ def pdist_cases(draw: Draw):
         (Case((draw.reals((3, 2)), -1.0)), RuntimeError),
     ],
     aliases=("pdist",),
+    waivers=[Waiver(SUMMED, room=pdist_room, checks=SECOND_ORDER)],
 )
 def pdist(input: Array, p=2.0):
     """The p-norms of the differences of all pairs of rows i < j: the upper triangle of cdist(input, input), by rows.
