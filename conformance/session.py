@@ -21,7 +21,7 @@ from conformance.compare import Mismatch, Tally
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.journal import failure, traced
 from conformance.oracle import Oracle
-from conformance.target import Target, holds, synchronize
+from conformance.target import Target, holds, synchronize, unwrap_compilers
 from reference import rules
 from reference.derive import Call
 from reference.rule import Rule, is_inexact
@@ -102,6 +102,8 @@ class OpSession:
         self._pools: dict[tuple[str, bool], list[Call]] = {}
         self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}
         self.announce: Callable[[Trial], None] | None = None
+        if target.mode != "eager":
+            unwrap_compilers()
 
     def run(self, cell: Cell) -> Result:
         """The outcome of one cell."""

@@ -8,7 +8,6 @@ import logging
 import multiprocessing
 import os
 import signal
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -39,7 +38,6 @@ def prepare(out: str, setup: list[str]) -> None:
     faulthandler.enable(_state["log"])
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
-    sys.setrecursionlimit(20_000)  # torch 2.2 wraps its backward compiler once more at each compilation
     _state["journal"] = Journal(Path(out) / NAME)
     try:
         _import_torch(setup)
