@@ -7,6 +7,7 @@ from reference.laws import normal
 from reference.nn.functional import rule_of
 from reference.nn.layer import Described, LayerCase, Parameter, layer
 from reference.ops.embedding import shorten
+from reference.rule import is_inexact
 
 BAG = "nn.functional.embedding_bag"
 
@@ -43,7 +44,7 @@ def after_of(max_norm, norm_type):
 
 def embedding_cases(draw: Draw) -> LayerCase:
     case = rule_of("nn.functional.embedding").cases(draw)
-    index, weight = case.args
+    index, weight = sorted(case.args, key=is_inexact)  # in the old order the table comes first
     return LayerCase(weight.shape, {**case.kwargs, **bounded(draw)}, (index,))
 
 
@@ -69,7 +70,7 @@ def embedding(
 
 def bag_cases(draw: Draw) -> LayerCase:
     case = rule_of(BAG).cases(draw)
-    index, weight = case.args
+    index, weight = sorted(case.args, key=is_inexact)  # in the old order the table comes first
     options = dict(case.kwargs)
     given = (options.pop("offsets", None), options.pop("per_sample_weights", None))
     inputs = (index, *given) if given[1] is not None else (index, given[0]) if given[0] is not None else (index,)
