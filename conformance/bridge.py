@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.dtypes import Dtype
+from conformance.draws import SeededDraw
+from conformance.dtypes import DTYPES, Dtype
 from conformance.oracle import Oracle
 from reference import conventions
-from reference.rule import Rule, is_array
+from reference.rule import Case, Rule, is_array
 
 HOST = torch.device("cpu")
 
@@ -82,11 +83,23 @@ def _says_removed(function: Any) -> bool:
 def as_torch_has(rule: Rule) -> Rule:
     """The rule, without its derivative where this torch has not learnt it yet (see Rule.lately)."""
     function = resolve(rule.name)
-    if not rule.lately or function is None:
-        return rule
-    if function(torch.full((1,), 0.75, dtype=torch.float64, requires_grad=True)).requires_grad:
+    if not rule.lately or function is None or _carries_derivative(function, rule.cases(SeededDraw(rule.name))):
         return rule
     return dataclasses.replace(rule, fn=lambda *args, **kwargs: (rule.fn(*args, **kwargs)[0], None))
+
+
+def _carries_derivative(function: Any, case: Case) -> bool:
+    """Whether the output of a call has a gradient, and its backward pass does not say that it is not implemented."""
+    args, kwargs = (convert(part, DTYPES["float64"], torch.device("cpu")) for part in (case.args, case.kwargs))
+    xs = [x.requires_grad_() for x in args if isinstance(x, torch.Tensor) and x.is_floating_point()]
+    try:
+        out = function(*args, **kwargs)
+        first = out if isinstance(out, torch.Tensor) else out[0]
+        if first.requires_grad:
+            torch.autograd.grad(first.sum(), xs, allow_unused=True)
+        return bool(first.requires_grad)
+    except RuntimeError as error:
+        return "derivative for" not in str(error)
 
 
 def _shares_ties() -> bool:

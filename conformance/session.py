@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+import traceback
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -15,12 +16,12 @@ from conformance.bridge import Spelling, as_torch_has, resolve
 from conformance.cases import draw_calls, shrink
 from conformance.cells import Cell
 from conformance.checks import REGISTRY, Check, Trial
-from conformance.checks.check import Clock, Unsupported, capability_reason, plain
+from conformance.checks.check import Clock, Unsupported, capability_reason, missing_keyword, plain
 from conformance.compare import Mismatch, Tally
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.journal import failure, traced
 from conformance.oracle import Oracle
-from conformance.target import Target, holds, synchronize
+from conformance.target import Target, holds, synchronize, unwrap_compilers
 from reference import rules
 from reference.derive import Call
 from reference.rule import Rule
@@ -30,7 +31,7 @@ EXAMPLES = {1: (4, 1, 1), 2: (8, 3, 1), 3: (20, 4, 1), 4: (30, 6, 1)}
 SHRINK_SECONDS = 1.5
 # Characters of a case that the atlas of errors shows.
 CASE_TEXT = 240
-# Missing here, a value or a gradient is a deviation; elsewhere it is a capability.
+# Missing here, a value or a gradient is a deviation; elsewhere it is a capability. (A keyword may be missing.)
 CORE = {(check, dtype) for check in ("value", "vjp") for dtype in ("float32", "float64")}
 
 
@@ -101,6 +102,8 @@ class OpSession:
         self._pools: dict[tuple[str, bool], list[Call]] = {}
         self._oracles: dict[tuple[int, str], tuple[Call, Oracle]] = {}
         self.announce: Callable[[Trial], None] | None = None
+        if target.mode != "eager":
+            unwrap_compilers()
 
     def run(self, cell: Cell) -> Result:
         """The outcome of one cell."""
@@ -156,7 +159,9 @@ class OpSession:
         except (Unsupported, NoCounterpart) as absent:
             seen.missing = str(absent)
         except Exception as error:
-            reason = None if (check.name, trial.dtype) in CORE else capability_reason(error)
+            traceback.clear_frames(error.__traceback__)  # until 2.9 a checkpoint inside them would keep its hooks
+            core = (check.name, trial.dtype) in CORE
+            reason = missing_keyword(error, trial) or (None if core else capability_reason(error))
             if isinstance(error, AssertionError) or reason is None:
                 return error
             seen.missing = reason
@@ -296,5 +301,7 @@ def _attempt(check: Check, trial: Trial) -> Exception | None:
     except (Unsupported, NoCounterpart):
         return None
     except Exception as error:
-        return error if isinstance(error, AssertionError) or capability_reason(error) is None else None
+        traceback.clear_frames(error.__traceback__)
+        missing = missing_keyword(error, trial) or capability_reason(error)
+        return error if isinstance(error, AssertionError) or missing is None else None
     return None

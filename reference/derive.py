@@ -94,7 +94,7 @@ def stepped(arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Array]:
 
 def _stepped(a: Array, imag: Any) -> Array:
     """a + i imag, part by part: a sum would turn zeros of negative sign into positive ones."""
-    out = np.empty(a.shape, np.result_type(a, imag, np.complex64))
+    out = np.empty(a.shape, np.result_type(a.dtype, np.complex64))  # dtypes: NumPy 1 looks at the value of 0-d arrays
     out.real, out.imag = a, imag
     return out
 

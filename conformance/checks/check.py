@@ -253,7 +253,8 @@ _CAPABILITY = re.compile(
     r"|Expected all (in|out)puts to be real|data-dependent|were not batched|does not have a deterministic"
     r"|no kernel|Could not run|DynamicOutputShape|data is not allocated yet|in randomness error mode"
     r"|have a batching rule|(expected|supports) .* (but got|to be) .*(half|bfloat)"
-    r"|handle types other than|expected a tensor .* of float, double|must override the setup_context",
+    r"|handle types other than|expected a tensor .* of float, double|must override the setup_context"
+    r"|Expected floating point type for result tensor",
     re.IGNORECASE,
 )
 
@@ -266,3 +267,10 @@ def capability_reason(error: BaseException) -> str | None:
     if isinstance(error, NotImplementedError) or _CAPABILITY.search(text):
         return text[:300] or type(error).__name__
     return None
+
+
+def missing_keyword(error: BaseException, trial: Trial) -> str | None:
+    """The line by which torch's function says that it does not know a keyword of the case, as older releases do."""
+    name = re.escape(trial.rule.name.rsplit(".", 1)[-1])
+    told = re.search(rf"\b{name}\(\) got an unexpected keyword argument '(\w+)'", str(error))
+    return told[0] if told and told[1] in trial.call.case.kwargs else None

@@ -122,13 +122,7 @@ def fused(t: Trial) -> None:
 @check(kind="missing", needs=takes("capturable"), examples=0.5)
 def capturable(t: Trial) -> None:
     """The form whose step counts live on the device follows the same formula."""
-    try:
-        found = t.run(forms.steps, {"capturable": True})
-    except AssertionError as error:
-        if "supported devices" in str(error):
-            raise Unsupported(str(error)) from None
-        raise
-    t.match(found, t.known(t.case, tensors=True))
+    t.match(t.run(forms.steps, {"capturable": True}), t.known(t.case, tensors=True))
 
 
 @check(kind="smooth", needs=takes("differentiable"), examples=0.5)
@@ -146,7 +140,11 @@ def state_dict(t: Trial) -> None:
             continue
         flags = {form: True} if form else {}
         remake = made(t.optimizer.name, t.case, {**flags, **_again(t)}).split("\n\n\n")[0].replace("make", "remake", 1)
-        t.match(t.run(forms.reloaded, more=remake, first=f"remake, {flags}, "), expected)
+        try:
+            found = t.run(forms.reloaded, more=remake, first=f"remake, {flags}, ")
+        except Unsupported:  # the form
+            continue
+        t.match(found, expected)
 
 
 @check(kind="missing", levels={"float32": 2})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,9 @@ from conformance.script import source, tensor_text
 from conformance.target import Target, synchronize
 from reference.optim import Optimizer
 from reference.rule import Case
+
+# How torch says that a form is for other devices.
+_DEVICES = re.compile(r"supported devices|must be CUDA or XLA tensors")
 
 
 def torch_class(name: str) -> Any:
@@ -88,15 +92,21 @@ class Trial:
     ) -> Any:
         """What the form returns for the optimizer with extra options.
 
-        `more` is Python that goes before, `first` are arguments of the form that follow `make`.
+        `more` is Python that goes before, `first` are arguments of the form that follow `make`. Raises Unsupported
+        where this torch has the form on other devices only.
         """
         text = "\n".join([made(self.optimizer.name, self.case, extra or {}), *([more] if more else [])])
         call = f"{form.__name__}(make, {first}add, ps, gs)"
         self._script = lambda: [*_sources(form), text, *self._data(), f"got = {call}"]
         self._end = ["print(got)", "sys.exit(1 if isinstance(got, str) and got else 0)"]
         names: dict[str, Any] = {"torch": torch, form.__name__: form, "ps": self._parameters(), "gs": self._gradients()}
-        exec(text, names)
-        found = eval(call, names)
+        try:
+            exec(text, names)
+            found = eval(call, names)
+        except (RuntimeError, AssertionError) as error:
+            if _DEVICES.search(str(error)):
+                raise Unsupported(str(error)) from None
+            raise
         synchronize(self.target.torch_device)
         return found
 

@@ -49,7 +49,7 @@ def complex(real: Array, imag: Array):
     real, imag: broadcast to the output.  Source: torch.complex.
     """
     real, imag = np.asarray(real), np.asarray(imag)
-    out = np.empty(np.broadcast_shapes(real.shape, imag.shape), np.result_type(real, imag, np.complex64))
+    out = np.empty(np.broadcast_shapes(real.shape, imag.shape), np.result_type(real.dtype, imag.dtype, np.complex64))
     out.real, out.imag = real, imag
 
     def vjp(g):

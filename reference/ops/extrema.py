@@ -71,7 +71,7 @@ def aminmax_cases(draw: Draw):
     return Case((x,), {**options, "keepdim": draw.boolean()})
 
 
-@rule("aminmax", cases=aminmax_cases, errors=wrong_dim, special="nonfinite")
+@rule("aminmax", cases=aminmax_cases, errors=wrong_dim, special="nonfinite", lately=True)
 def aminmax(input: Array, *, dim=None, keepdim=False):
     """(smallest, largest) over one dimension or all; ties share the gradient equally.
 

@@ -145,7 +145,7 @@ def neighbours(draw: Draw):
     return Case((draw.reals(left), draw.reals(right)))
 
 
-@rule("nextafter", cases=neighbours, errors=unmatched)
+@rule("nextafter", cases=neighbours, errors=unmatched, lately=True)
 def nextafter(input: Array, other: Array):
     """The floating number next to input on the side of other; other itself where they are equal.
 

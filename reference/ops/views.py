@@ -166,6 +166,7 @@ def narrow(input: Array, dim, start: Array | int, length):
     cases=lambda draw: Case(narrow_cases(draw)),
     errors=refusing((RuntimeError, 0, 1, 2), (IndexError, 0, 3, 0), (RuntimeError, 0, 0, -1)),
     complex=True,
+    lately=True,
     special="ieee",
 )
 def narrow_copy(input: Array, dim, start, length):

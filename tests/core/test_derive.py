@@ -239,3 +239,9 @@ def test_a_step_keeps_the_sign_of_zeros():
     """copysign(x, -0.0) is -|x|: its slope at 2 is -1."""
     call = Call(lookup("copysign"), Case((np.array([2.0]), np.array([-0.0]))))
     assert jvp(call, call.arrays, [np.array([3.0]), np.array([5.0])])[0] == -3.0
+
+
+def test_an_array_without_dimensions_keeps_its_precision_when_it_is_stepped():
+    for dtype, wanted in ((np.float64, np.complex128), (np.float32, np.complex64)):
+        (moved,) = stepped([np.array(3.0, dtype)], [np.array(1.0, dtype)])
+        assert moved.dtype == wanted and moved.imag > 0
