@@ -130,8 +130,10 @@ def synchronize(device: torch.device) -> None:
 
 def unwrap_compilers() -> None:
     """Undo what torch 2.2 does at each compilation: it wraps a backward compiler once more, until the stack ends."""
-    from torch._dynamo.backends import debugging
-
+    try:
+        from torch._dynamo.backends import debugging
+    except ImportError:  # a torch that has moved it is not that one
+        return
     for cell in getattr(debugging.aot_eager, "__closure__", None) or ():
         if isinstance(cell.cell_contents, dict):
             cell.cell_contents.pop("bw_compiler", None)
