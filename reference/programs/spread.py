@@ -66,12 +66,23 @@ def measure(program: Program, seed: int, steps: int) -> Measured:
     noisy = Noisy(0, exact.decided)
     kept = program.trained(seed, steps, noisy)
 
+    def smooth() -> Spread:
+        # an element whose own sensitivity is large (Adam divides a small gradient by its size) may stay where it is by
+        # chance in one run
+        more = [program.trained(seed, steps, Noisy(10 + i, exact.decided)) for i in range(_runs(steps, 3) - 1)]
+        return _spread(training, [(r, EPS) for r in (kept, *more)], _mean)
+
     def turning() -> Spread:
         leans = [Noisy(i, exact.decided, lean, noisy.errors) for i, lean in ((1, 1), (2, -1))]
         turned = [program.trained(seed, steps, fl) for fl in leans]
         return _spread(training, [(r, EPS) for r in (kept, *turned)], _most)
 
-    return Measured(training, lambda: _spread(training, [(kept, EPS)], _mean), turning)
+    return Measured(training, smooth, turning)
+
+
+def _runs(steps: int, least: int) -> int:
+    """How many trainings are taken again with random errors: short ones cost little, and have more."""
+    return min(8, max(least, RUNS // steps))
 
 
 def _composed(program: Program, seed: int, steps: int) -> Measured:
@@ -89,9 +100,7 @@ def _composed(program: Program, seed: int, steps: int) -> Measured:
         return [program.trained(seed, steps, fl) for fl in leans]
 
     def smooth() -> Spread:
-        # an element whose own sensitivity is large (a small gradient that is divided by its size) may stay where it is
-        # by chance in one run: short trainings, which cost little, have more
-        runs = [program.trained(seed, steps, Shaken(10 + i, SMALL)) for i in range(min(8, max(1, RUNS // steps)))]
+        runs = [program.trained(seed, steps, Shaken(10 + i, SMALL)) for i in range(_runs(steps, 1))]
         return _spread(training, [*((r, SMALL) for r in runs), (single, EPS)], _mean)
 
     def turning() -> Spread:
