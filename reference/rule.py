@@ -178,6 +178,8 @@ class Rule:
         out, vjp = self.fn(*args, **kwargs)
         many = isinstance(out, (tuple, list))
         outs = tuple(np.asarray(o) for o in out) if many else np.asarray(out)
+        if any(map(_is_single, (value for _, value in given))):
+            outs = tuple(map(_to_single, outs)) if many else _to_single(outs)
         return outs, _Pullback(self, vjp, outs, given)
 
     def tensor_arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:
@@ -265,9 +267,21 @@ def _fit(owner: Rule, grad: Any, value: Any) -> Any:
     grad = np.asarray(grad)
     if grad.shape != value.shape:
         raise ValueError(f"{owner.name}: gradient of shape {grad.shape} for an input of shape {value.shape}")
+    if _is_single(value):
+        grad = _to_single(grad)
     if not _step and grad.dtype.kind == "c" and value.dtype.kind == "f":
         return grad.real
     return grad
+
+
+def _is_single(x: Any) -> bool:
+    """Whether x is an array in single precision, or a list with one."""
+    return x.dtype.char in "fF" if is_array(x) else is_list(x) and any(v.dtype.char in "fF" for v in x)
+
+
+def _to_single(a: Array) -> Array:
+    """In single precision, also where a constant or a count made a formula go on in double."""
+    return a.astype({"d": np.float32, "D": np.complex64}[a.dtype.char]) if a.dtype.char in "dD" else a
 
 
 def rule(

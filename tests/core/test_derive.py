@@ -206,6 +206,14 @@ def test_tangent_by_step_by_transposition_and_by_difference_agree():
     assert np.allclose(difference(lambda xs: call.run(xs)[0], call.arrays, vs)[0], by_step, rtol=1e-9, atol=1e-12)
 
 
+def test_single_precision_is_not_left_beside_a_constant_in_double():
+    x, kept = np.array([0.1, 0.7], np.float32), np.array([1.0, 0.0])
+    out, pull = lookup("mul")(x, kept)
+    assert out.dtype == np.float32 and pull(np.ones(2))[0].dtype == np.float32
+    stepped_out = lookup("mul")(x.astype(np.complex64), kept)[0]
+    assert stepped_out.dtype == np.complex64
+
+
 def test_integers_are_not_stepped_and_have_no_tangent():
     with stepping():
         kept, moved = stepped([np.array([1, 2]), np.array([1.0])], [None, np.array([3.0])])
