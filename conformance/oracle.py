@@ -9,16 +9,12 @@ from typing import Any
 
 import numpy as np
 
+from conformance import higher
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
 from conformance.tolerance import STAGES, Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
-from reference.derive import Call, Product, along, finite_inner, imaginary, inner, jvp, stepped, truncation, vjp_jvp
+from reference.derive import Call, Product, finite_inner, imaginary, inner, jvp, stepped
 from reference.rule import Waiver, is_inexact, stepping
-
-# The five-point difference that serves rules without a complex step, relative to the gradient.
-DIFFERENCE_NOISE = 4e-12
-# Above this many outputs the second derivative of the outputs is checked contracted with the cotangent.
-BASIS = 48
 
 
 class Oracle:
@@ -68,7 +64,7 @@ class Oracle:
         v = part() + 1j * part() if like.dtype.kind == "c" else part()
         return self._kind(like).round(np.asarray(v))
 
-    def _quantity(
+    def quantity(
         self,
         wants: Sequence[Any],
         moves: Callable[[int], Sequence[Any]],
@@ -153,13 +149,13 @@ class Oracle:
     @functools.cached_property
     def value(self) -> Quantity:
         """Every output, integers too (which must be equal)."""
-        return self._quantity(self.outs, lambda k: self._move(k)[0])
+        return self.quantity(self.outs, lambda k: self._move(k)[0])
 
     @functools.cached_property
     def vjp(self) -> Quantity:
         """The gradients of the differentiable inputs under the cotangents."""
-        return self._quantity(
-            self._at_xs(self.gradients), lambda k: self._at_xs(self._move(k)[1]), scales=[self.cotangents]
+        return self.quantity(
+            self.at_xs(self.gradients), lambda k: self.at_xs(self._move(k)[1]), scales=[self.cotangents]
         )
 
     def under(self, cotangents: Sequence[Any]) -> Oracle:
@@ -174,9 +170,9 @@ class Oracle:
         """The gradients under other cotangents (a zero for a missing one)."""
         with np.errstate(all="ignore"):
             gradients = self._pull(list(cotangents))
-        return self._quantity(
-            self._at_xs(gradients),
-            lambda k: self._at_xs(self._moved(k, cotangents, gradients)[1]),
+        return self.quantity(
+            self.at_xs(gradients),
+            lambda k: self.at_xs(self._moved(k, cotangents, gradients)[1]),
             scales=[cotangents],
         )
 
@@ -188,13 +184,13 @@ class Oracle:
             signs = random_signs(rng, self.arrays)
             moved = [a if s is None else a + self.dtype.eps * unit(a, s) for a, s in zip(self.arrays, signs)]
             with np.errstate(all="ignore"):
-                found = self._at_xs(self.call.run(moved)[1](list(cotangents)))
+                found = self.at_xs(self.call.run(moved)[1](list(cotangents)))
                 pairs = enumerate(zip(found, quantity.wants))
                 if any(np.any(np.abs(f - w) > quantity.allowed(i, STAGES[-1])) for i, (f, w) in pairs):
                     return True
         return False
 
-    def _at_xs(self, flat: Sequence[Any]) -> list[Any]:
+    def at_xs(self, flat: Sequence[Any]) -> list[Any]:
         return [flat[i] for i in self.xs]
 
     # forward mode
@@ -216,23 +212,17 @@ class Oracle:
         def moves(k: int) -> list[Any]:
             rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
             flat = [*self.arrays, *tangents]
-            return self._both_moves(at, flat, rng, wants)  # exact for every rule: read off the step, or off the vjp
+            return self.both_moves(at, flat, rng, wants)  # exact for every rule: read off the step, or off the vjp
 
-        return self._quantity(wants, moves, scales=[tangents])
+        return self.quantity(wants, moves, scales=[tangents])
 
-    def _both_moves(
+    def both_moves(
         self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
     ) -> list[Any]:
         """How far `at` moves with its arguments, and with the rounding of its intermediate results."""
-        return added(self._own_moves(at, flat, rng, base), rounding_moves(at, flat, rng))
+        return added(self.own_moves(at, flat, rng, base), rounding_moves(at, flat, rng))
 
-    def _second_moves(
-        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
-    ) -> list[Any]:
-        """The same of a second derivative; where that is a difference, single precision says nothing of it."""
-        return (self._both_moves if self.call.analytic else self._own_moves)(at, flat, rng, base)
-
-    def _own_moves(
+    def own_moves(
         self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
     ) -> list[Any]:
         return difference_moves(at, flat, self._unit_moves(rng, flat), base)
@@ -262,91 +252,19 @@ class Oracle:
         size = np.abs(self.outs[0]) / np.abs(slope)
         return np.where(np.isfinite(size), size, 0.0)
 
-    # second order
+    # higher orders
 
     @functools.cached_property
     def second(self) -> Quantity:
-        """The derivative of the gradients along the tangents, for each differentiable input."""
-
-        def at(moved: list[Any]) -> list[Any]:
-            n = len(self.arrays)
-            return self._at_xs(vjp_jvp(self.call, moved[:n], moved[n : 2 * n], moved[2 * n :]))
-
-        flat = [*self.arrays, *self.tangents, *self.cotangents]
-        with np.errstate(all="ignore"):
-            wants = at(flat)
-
-        def moves(k: int) -> list[Any]:
-            rng = np.random.Generator(np.random.PCG64((self.seed, k, 3)))
-            return self._second_moves(at, flat, rng, wants)
-
-        def spread() -> list[Any]:
-            return self._at_xs(truncation(self.call, self.arrays, self.tangents)(self.cotangents))
-
-        return self._quantity(wants, moves, self._noise(len(self.xs), spread), [self.cotangents, self.tangents])
+        return higher.second(self)
 
     @functools.cached_property
     def second_forward(self) -> Quantity:
-        """The second derivative of the outputs along the tangents and the other tangents.
+        return higher.second_forward(self)
 
-        Exact from the same oracle: for each output element e, <others, D_tangents vjp(e)>.
-        """
-
-        def at(moved: list[Any], product: Product = finite_inner) -> list[Any]:
-            n = len(self.arrays)
-            arrays, vs, us = moved[:n], moved[n : 2 * n], moved[2 * n :]
-            return [self._second_of(i, along(self.call, arrays, vs), us, product) for i in self.ys]
-
-        flat = [*self.arrays, *self.tangents, *self.others]
-        with np.errstate(all="ignore"):
-            wants = at(flat, inner)
-
-        def moves(k: int) -> list[Any]:
-            rng = np.random.Generator(np.random.PCG64((self.seed, k, 4)))
-            return self._second_moves(at, flat, rng, wants)
-
-        def spread() -> list[Any]:
-            sizes = [None if u is None else np.abs(u) for u in self.others]
-            bound = truncation(self.call, self.arrays, self.tangents)
-            return [np.abs(self._second_of(i, bound, sizes, inner)) for i in self.ys]
-
-        return self._quantity(wants, moves, self._noise(len(self.ys), spread), [self.tangents, self.others])
-
-    def _second_of(
-        self, i: int, derivative: Callable[[list[Any]], list[Any]], us: list[Any], product: Product
-    ) -> np.ndarray:
-        out = self.outs[i]
-        result = np.zeros(out.shape, out.dtype)
-        for index in np.ndindex(out.shape):
-            for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
-                basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in self.outs]
-                basis[i][index] = direction
-                result[index] += direction * product(us, derivative(basis))
-        return result
-
-    def _noise(self, arrays: int, spread: Callable[[], list[Any]]) -> Callable[[int], Sequence[Any]] | None:
-        """The error of a second derivative that is a difference of gradients: theirs over the step, and `spread`.
-
-        How large the terms of a gradient are that cancel, its sensitivity knows. `spread` tells, at some cost, what
-        the step itself leaves out: it is asked only with a count, where nothing cheaper explains what was found.
-        """
-        if self.call.analytic:
-            return None
-
-        truncated = functools.cache(spread)
-
-        def size(count: int) -> Sequence[Any]:
-            largest = 0.0
-            for i, place in enumerate(self.xs):
-                g = np.abs(np.asarray(self.gradients[place])) + (self.vjp.sensitivity(i, count) if count else 0.0)
-                largest = max(largest, float(np.max(g, initial=0.0, where=np.isfinite(g))))
-            rounded = [DIFFERENCE_NOISE * largest] * arrays
-            if not count:
-                return rounded
-            with np.errstate(all="ignore"):
-                return [r + t for r, t in zip(rounded, truncated())]
-
-        return size
+    @functools.cached_property
+    def third(self) -> Quantity:
+        return higher.third(self)
 
 
 def _times(size: np.ndarray, scale: np.ndarray) -> np.ndarray:

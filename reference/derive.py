@@ -183,10 +183,22 @@ def truncation(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> 
 
     def bound(cotangents: Sequence[Any]) -> list[Any]:
         *_, before, last = extrapolations(lambda h: at(h, cotangents))
-        sizes = [0.0 if a is None else np.abs(a - b) for a, b in zip(last, before)]
-        return [np.where(np.isfinite(s), s, 0.0) for s in sizes]
+        return apart(last, before)
 
     return bound
+
+
+def apart(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
+    """|left - right|, and 0 where either is not finite."""
+    sizes = [0.0 if a is None else np.abs(a - b) for a, b in zip(left, right)]
+    return [np.where(np.isfinite(s), s, 0.0) for s in sizes]
+
+
+def third(
+    call: Call, arrays: Sequence[Array], vs: Sequence[Any], us: Sequence[Any], cotangents: Sequence[Any]
+) -> list[list[Any]]:
+    """The extrapolations of the derivative of vjp_jvp (along vs) in the direction us; the last is the best."""
+    return extrapolations(lambda h: vjp_jvp(call, _moved(arrays, us, h), vs, cotangents))
 
 
 def _gradients(

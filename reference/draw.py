@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-REGIMES = ("typical", "empty", "scalar", "edges", "large")
+REGIMES = ("typical", "empty", "scalar", "edges", "large", "generic")
 # Where vector kernels change path: one less, exactly, one more than a multiple of the width.
 EDGES = (7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65)
 # More than 32,768 elements, where the CPU's kernels start to run in parallel.
@@ -27,11 +27,13 @@ class Draw:
     scalar   0-d, where the rule allows it
     edges    sides around the widths of vector registers
     large    more than 32,768 elements
+    generic  sides as typical, numbers in general position: no chosen zeros or ties, and not at the end of a range
     """
 
     def __init__(self, regime: str = "typical", complex: bool = False):
         self.regime, self.complex = regime, complex
         self._grown = 0
+        self._made = 0
 
     def integer(self, low: int, high: int) -> int:
         """An integer in [low, high]; the simplest is `low`."""
@@ -40,6 +42,11 @@ class Draw:
     def choice(self, *options: Any) -> Any:
         """One of the options; the first is the simplest."""
         return options[self.integer(0, len(options) - 1)]
+
+    @property
+    def special(self) -> bool:
+        """Whether zeros, ties and the ends of ranges may be chosen."""
+        return self.regime != "generic"
 
     def boolean(self) -> bool:
         return bool(self.integer(0, 1))
@@ -65,7 +72,7 @@ class Draw:
         """A shape of min_dims to max_dims dimensions; sides of 0 only where min_side is 0."""
         if self.regime == "scalar" and min_dims == 0:
             return ()
-        low = min_dims if self.regime in ("typical", "scalar") else max(min_dims, min(1, max_dims))
+        low = min_dims if self.regime in ("typical", "scalar", "generic") else max(min_dims, min(1, max_dims))
         dims = self.integer(low, max_dims)
         sides = [self.integer(1, 4 if dims < 4 else 3) for _ in range(dims)]
         if not dims:
@@ -118,8 +125,13 @@ class Draw:
     # arrays
 
     def generator(self) -> np.random.Generator:
-        """A generator for the contents of an array; its seed is one choice, so that drawing stays quick."""
-        return np.random.Generator(np.random.PCG64(self.integer(0, 0xFFFF)))
+        """A generator for the contents of an array; its seed is one choice, so that drawing stays quick.
+
+        Two equal choices give equal arrays, and ties between them, but in general position.
+        """
+        seed = self.integer(0, 0xFFFF)
+        self._made += 1
+        return np.random.Generator(np.random.PCG64(seed if self.special else (seed, self._made)))
 
     def reals(
         self,
@@ -137,6 +149,8 @@ class Draw:
         shape = tuple(shape)
         kind = self.integer(0, 3)
         rng = self.generator()
+        if not self.special:
+            kind, low, high = 2, low + (high - low) / 16, high - (high - low) / 16
         if distinct:
             x = _distinct(rng, shape, low, high)
         elif kind == 0:

@@ -41,9 +41,12 @@ class Case:
 
 
 # Checks that a waiver may name: those of a second derivative, and all that compare gradients or tangents.
-SECOND_ORDER = ("reverse_over_reverse", "forward_over_reverse", "reverse_over_forward", "forward_over_forward")
+HIGHER_ORDER = (
+    *("reverse_over_reverse", "forward_over_reverse", "reverse_over_forward", "forward_over_forward"),
+    *("third_reverse", "third_forward"),
+)
 DERIVATIVES = (
-    *("vjp", "jvp", *SECOND_ORDER, "subset", "undefined_cotangents", "zero_cotangents", "accumulate", "batched_grad"),
+    *("vjp", "jvp", *HIGHER_ORDER, "subset", "undefined_cotangents", "zero_cotangents", "accumulate", "batched_grad"),
     *("func_vjp", "func_jvp", "func_jacrev", "func_jacfwd", "checkpoint", "checkpoint_reentrant", "module"),
     *("saved_tensor_hooks", "save_on_cpu", "compile", "scalar", "edges", "broadcast", "layout_transposed"),
     *("layout_strided", "layout_offset", "layout_channels_last", "layout_conj", "layout_neg", "layout_expanded"),

@@ -19,12 +19,12 @@ def filled(grads, xs):
     return [torch.zeros_like(x) if d is None else d for d, x in zip(grads, xs)]
 
 
-def grad_of(outs, xs, gs):
+def grad_of(outs, xs, gs, create_graph=False):
     used = [(o, g) for o, g in zip(outs, gs) if o is not None and o.requires_grad]
     if not used:
         return [torch.zeros_like(x) for x in xs]
     outs, gs = zip(*used)
-    return filled(torch.autograd.grad(outs, xs, gs, allow_unused=True), xs)
+    return filled(torch.autograd.grad(outs, xs, gs, create_graph=create_graph, allow_unused=True), xs)
 
 
 def value(f, xs, gs, vs, us):
@@ -72,6 +72,20 @@ def forward_over_forward(f, xs, gs, vs, us):
         return torch.func.jvp(f, xs, tuple(vs))[1]
 
     return list(torch.func.jvp(first, tuple(xs), tuple(us))[1])
+
+
+def third_reverse(f, xs, gs, vs, us):
+    xs = leaves(xs)
+    grads = torch.autograd.grad(f(*xs), xs, gs, create_graph=True)
+    return grad_of(grad_of(grads, xs, vs, create_graph=True), xs, us)
+
+
+def third_forward(f, xs, gs, vs, us):
+    with fwAD.dual_level():
+        duals = [fwAD.make_dual(x, u) for x, u in zip(leaves(xs), us)]
+        grads = torch.autograd.grad(f(*duals), duals, gs, create_graph=True)
+        seconds = grad_of(grads, duals, vs, create_graph=True)
+        return [t.clone() for t in filled([fwAD.unpack_dual(d).tangent for d in seconds], xs)]
 
 
 def subset(f, xs, gs, vs, us):

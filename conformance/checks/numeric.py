@@ -14,8 +14,10 @@ from conformance.checks.wants import (
     NO_DERIVATIVE,
     ONCE,
     SECOND,
+    THIRD,
     broadcasts,
     forward_once,
+    has_third,
     is_empty,
     is_scalar,
     second_forward_is_small,
@@ -30,6 +32,7 @@ from conformance.checks.wants import (
     wants_second,
     wants_second_forward,
     wants_tangents,
+    wants_third,
     wants_undefined,
     wants_zero,
 )
@@ -93,6 +96,14 @@ numeric(
     "A second derivative, forward mode twice.", needs=second_order, applies=second_forward_is_small,
     absent="no case is small enough",
 )  # fmt: skip
+for _name, _form, _doc in (
+    ("third_reverse", forms.third_reverse, "A third derivative, reverse mode three times."),
+    ("third_forward", forms.third_forward, "A third derivative, forward mode over reverse mode twice."),
+):
+    numeric(
+        _name, _form, wants_third, THIRD, _doc, regime="generic", needs=second_order, applies=has_third,
+        absent="no case is smooth as far as a difference reaches",
+    )  # fmt: skip
 
 numeric(
     "subset", forms.subset, wants_gradients, ONCE, "Each input alone requires grad.",

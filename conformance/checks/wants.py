@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 
 from conformance.checks.check import Trial, Want
-from conformance.oracle import BASIS, Oracle
+from conformance.higher import BASIS, is_smooth
+from conformance.oracle import Oracle
 from conformance.target import Target
 from reference.rule import Rule
 
 BOTH = {"float64": 1, "float32": 1, "bfloat16": 2, "float16": 2, "complex128": 2, "complex64": 3}
 FORWARD = {"float64": 2, "float32": 2, "bfloat16": 3, "float16": 3, "complex128": 2, "complex64": 3}
 SECOND = {"float64": 2, "float32": 3, "complex128": 3}
+THIRD = {"float64": 3, "complex128": 4}
 ONCE = {"float32": 2, "float64": 3, "bfloat16": 3, "complex64": 3}
 
 
@@ -54,6 +56,10 @@ def wants_second_forward(o: Oracle) -> list[Want]:
     return [("second derivative of the output", o.second_forward, i) for i in range(len(o.ys))]
 
 
+def wants_third(o: Oracle) -> list[Want]:
+    return wants_gradients(o, o.third, "third derivative by ")
+
+
 def wants_undefined(o: Oracle) -> list[Want]:
     wants: list[Want] = []
     for y in o.ys:
@@ -86,6 +92,10 @@ def forward_once(trial: Trial) -> bool:
 
 def second_forward_is_small(trial: Trial) -> bool:
     return forward_once(trial) and sum(trial.oracle.outs[i].size for i in trial.oracle.ys) <= BASIS
+
+
+def has_third(trial: Trial) -> bool:
+    return forward_once(trial) and is_smooth(trial.oracle)
 
 
 def several_inputs(trial: Trial) -> bool:

@@ -88,6 +88,28 @@ def double_backward_zero():
         return rewired(original, backward, lambda vs, xs: vs[0] / (1 + xs[0]))(input)
 
 
+@fault(
+    "cosh", "third_reverse", "third_forward", models=ISSUE + "175754", dtypes=("float64",),
+    green=("value", "vjp", "jvp", "reverse_over_reverse", "forward_over_reverse", "reverse_over_forward"),
+)  # fmt: skip
+def second_backward_constant():
+    """The second derivative is right, and taken for a constant when it is differentiated again."""
+
+    def slope(gs, xs, needed):
+        return gs[0] * torch.cosh(xs[0]).detach()
+
+    sinh = rewired(torch.sinh, slope, lambda vs, xs: vs[0] * torch.cosh(xs[0]).detach())
+
+    def backward(gs, xs, needed):
+        return gs[0] * sinh(xs[0])
+
+    @replace("cosh")
+    def cosh(original, input):
+        if input.is_complex():
+            return original(input)
+        return rewired(original, backward, lambda vs, xs: vs[0] * torch.sinh(xs[0]))(input)
+
+
 @fault("expm1", "forward_over_reverse", green=("value", "vjp", "jvp", "reverse_over_reverse"))
 def backward_tangent_wrong():
     """The backward's own tangent lacks a term."""

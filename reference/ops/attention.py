@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import SECOND_ORDER, Array, Case, Waiver, rule, unbroadcast
+from reference.rule import HIGHER_ORDER, Array, Case, Waiver, rule, unbroadcast
 
 
 def attention_cases(draw: Draw):
@@ -80,7 +80,7 @@ CENTRED = "a derivative of softmax subtracts the mean, which cancels where one w
     errors=attention_errors,
     waivers=[
         Waiver(CENTRED, room=attention_room(1), checks=("jvp", "func_jvp", "func_jacfwd", "func_jacrev")),
-        Waiver(CENTRED, room=attention_room(2), checks=SECOND_ORDER),
+        Waiver(CENTRED, room=attention_room(2), checks=HIGHER_ORDER),
     ],
 )
 def scaled_dot_product_attention(

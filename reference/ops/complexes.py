@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.shape import refusing
-from reference.rule import SECOND_ORDER, WRONG_KIND, Array, Case, Waiver, conj, is_stepping, rule
+from reference.rule import HIGHER_ORDER, WRONG_KIND, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def complexes(draw: Draw, shape):
@@ -72,7 +72,7 @@ def turn_room(abs, angle):
         Waiver(
             "torch takes exp(i angle) for the sign of the rounded result, whose derivatives divide by abs and cancel",
             room=turn_room,
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
         )
     ],
 )

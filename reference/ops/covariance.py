@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_inexact, is_stepping, rule
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_inexact, is_stepping, rule
 
 
 def observations(draw: Draw, low, **options):
@@ -120,17 +120,17 @@ SAME = "the derivative of a variable's correlation with itself is c' / c - c' / 
     waivers=[
         Waiver(SUMS, room=lambda input: np.ones(()), checks=("parallel",)),
         Waiver(SAME, room=lambda input: shares(input).sum(axis=1).max(initial=0.0), checks=TANGENTS),
-        Waiver(SAME, room=lambda input: (shares(input).sum(axis=1) ** 2).max(initial=0.0), checks=SECOND_ORDER),
+        Waiver(SAME, room=lambda input: (shares(input).sum(axis=1) ** 2).max(initial=0.0), checks=HIGHER_ORDER),
         Waiver(
             "the reference's own difference cancels where the correlation is a variable's with itself",
             room=lambda input: 2.0**10 * (shares(input).sum(axis=1) ** 2).max(initial=0.0),
             dtypes=("complex128",),
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
         ),
         Waiver(
             SAME,
             room=lambda input: shares(input).max(initial=0.0),
-            checks=tuple(c for c in DERIVATIVES if c not in (*TANGENTS, *SECOND_ORDER)),
+            checks=tuple(c for c in DERIVATIVES if c not in (*TANGENTS, *HIGHER_ORDER)),
         ),
     ],
 )
@@ -181,7 +181,7 @@ def divided_room(x, *, N=None):
         Waiver(
             "torch takes the powers for a cumulative product, whose derivatives divide by x and cancel",
             room=divided_room,
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
         )
     ],
 )

@@ -10,7 +10,7 @@ from reference.draw import Draw
 from reference.ops.arithmetic import to, unmatched
 from reference.ops.reduce import axes, kept_shape
 from reference.ops.vector_norm import away_from_zero, inverse, p_norm
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, is_stepping, rule, unbroadcast
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule, unbroadcast
 
 ORDERS = (2.0, 1.0, 3.0, 0.5, 0.0, math.inf, 1.5, 2)
 
@@ -71,7 +71,7 @@ CURVES = "the terms of the second derivative, each of the size of (p - 1) / dist
     cases=dist_cases,
     errors=unmatched,
     complex=True,
-    waivers=[Waiver(CURVES, room=dist_room, checks=SECOND_ORDER)],
+    waivers=[Waiver(CURVES, room=dist_room, checks=HIGHER_ORDER)],
 )
 def dist(input: Array, other: Array, p=2):
     """The p-norm of all elements of input - other; the derivative is 0 where the norm has none.
@@ -149,7 +149,7 @@ def product_room(x1, x2, p=2.0, compute_mode=MODES[0]):
     method=False,
     waivers=[
         Waiver("torch takes |x1|^2 + |x2|^2 - 2 x1 x2 from a product of matrices, which cancels", room=product_room),
-        Waiver(SUMMED, room=cdist_room, checks=SECOND_ORDER),
+        Waiver(SUMMED, room=cdist_room, checks=HIGHER_ORDER),
     ],
 )
 def cdist(x1: Array, x2: Array, p=2.0, compute_mode=MODES[0]):
@@ -190,7 +190,7 @@ def pdist_room(input, p=2.0):
         (Case((draw.reals((3, 2)), -1.0)), RuntimeError),
     ],
     aliases=("pdist",),
-    waivers=[Waiver(SUMMED, room=pdist_room, checks=SECOND_ORDER)],
+    waivers=[Waiver(SUMMED, room=pdist_room, checks=HIGHER_ORDER)],
 )
 def pdist(input: Array, p=2.0):
     """The p-norms of the differences of all pairs of rows i < j: the upper triangle of cdist(input, input), by rows.
@@ -253,7 +253,7 @@ SUBNORMAL = "the distance of equal points, eps, is subnormal in float16"
     "pairwise_distance",
     cases=pairwise_cases,
     waivers=[
-        Waiver(CURVES, room=pairwise_room, checks=SECOND_ORDER),
+        Waiver(CURVES, room=pairwise_room, checks=HIGHER_ORDER),
         Waiver(SUBNORMAL, room=subnormal_room, dtypes=("float16",), checks=DERIVATIVES),
     ],
     errors=unmatched,

@@ -15,7 +15,7 @@ from reference.draw import Draw
 from reference.ops.linalg import batch, herm, normal, solved, square
 from reference.ops.singular import no_matrix, rest
 from reference.ops.spectra import gap_rooms, is_complex, units
-from reference.rule import SECOND_ORDER, Array, Case, Waiver, is_stepping, rule
+from reference.rule import HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule
 
 
 def right_divided(a, r):
@@ -226,7 +226,7 @@ def leading_minor(A, *args, **options):
 
 # a second derivative is a sum of products of such sizes, and may be zero
 CURVED = Waiver(
-    "the second derivative is a sum of terms with two inverses each", room=leading_minor, checks=SECOND_ORDER
+    "the second derivative is a sum of terms with two inverses each", room=leading_minor, checks=HIGHER_ORDER
 )
 
 

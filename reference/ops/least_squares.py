@@ -14,7 +14,7 @@ from reference.ops.linalg import herm, inverse, normal, square
 from reference.ops.matrices import matrix_norm
 from reference.ops.singular import apart, no_matrix, rectangle, svd_adjoint, svd_of
 from reference.ops.spectra import LOSS, even, scaled, sizes, spaced
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, is_stepping, rule, unbroadcast
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule, unbroadcast
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -49,7 +49,7 @@ def inverse_rooms():
     return [
         Waiver(LOSS, room=room(2)),
         Waiver(LOSS, room=room(3), checks=DERIVATIVES),
-        Waiver(LOSS, room=room(4), checks=SECOND_ORDER),
+        Waiver(LOSS, room=room(4), checks=HIGHER_ORDER),
     ]
 
 
@@ -65,7 +65,7 @@ def differenced_room(input, *args, **options):
 DIFFERENCED = Waiver(
     "the reference's derivatives of complex gradients are differences",
     room=differenced_room,
-    checks=SECOND_ORDER,
+    checks=HIGHER_ORDER,
 )
 
 

@@ -29,7 +29,7 @@ from reference.ops.loss_margin import (
     triplet_cases,
     triplet_margin_loss,
 )
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, rule
 
 HOW = ("none", "mean", "sum")
 
@@ -79,7 +79,7 @@ def ranking(input1: Array, input2: Array, target: Array, margin=0.0, reduction=1
     waivers=(
         Waiver(ANGLE, room=angle_room(0)),
         Waiver(ANGLE, room=angle_room(1), checks=DERIVATIVES),
-        Waiver(ANGLE, room=angle_room(2), checks=SECOND_ORDER),
+        Waiver(ANGLE, room=angle_room(2), checks=HIGHER_ORDER),
     ),
 )
 def cosine(input1: Array, input2: Array, target: Array, margin=0.0, reduction=1):

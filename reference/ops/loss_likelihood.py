@@ -199,11 +199,11 @@ def gaussian_cases(draw: Draw):
     shape = draw.shape(min_dims=1)
     var = draw.choice("same", "short", "narrow", "number")
     v = draw.reals(shape[:-1] if var == "short" else (*shape[:-1], 1) if var == "narrow" else shape, 0.25, 4.0)
-    if draw.integer(0, 4) == 4:
+    if draw.integer(0, 4) == 4 and draw.special:
         v = v * draw.bools(v.shape)  # zeros are raised to eps
     how = draw.choice("sum", "none") if draw.regime == "empty" else draw.choice("mean", "sum", "none")
     target = draw.reals(shape if draw.integer(0, 3) else draw.broadcast(shape))
-    eps = draw.choice(0.125, 0.5) if np.any(v == 0) else draw.choice(1e-6, 0.5)
+    eps = draw.choice(0.125, 0.5) if np.any(v == 0) else draw.choice(1e-6, 0.5 if draw.special else 0.125)
     options = dict(full=draw.boolean(), eps=eps, reduction=how)
     return Case((draw.reals(shape), target, 1.5 if var == "number" else v), options)
 

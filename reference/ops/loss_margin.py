@@ -10,7 +10,7 @@ from reference.ops.arithmetic import to
 from reference.ops.distance import SUBNORMAL, beside_subnormal
 from reference.ops.loss import mode, reduced, reductions, unmatched
 from reference.ops.vector_norm import p_norm
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, rule
 
 # torch's constant in the cosine is held in single precision
 TINY = float(np.float32(1e-12))
@@ -111,7 +111,7 @@ def angle_room(order):
     waivers=(
         Waiver(ANGLE, room=angle_room(0)),
         Waiver(ANGLE, room=angle_room(1), checks=DERIVATIVES),
-        Waiver(ANGLE, room=angle_room(2), checks=SECOND_ORDER),
+        Waiver(ANGLE, room=angle_room(2), checks=HIGHER_ORDER),
     ),
 )
 def cosine_embedding_loss(input1: Array, input2: Array, target: Array, margin=0.0, size_average=None,
@@ -187,7 +187,7 @@ TRIPLET_WAIVERS = (
     ),
     Waiver(
         "the second derivative of a distance d is a difference of terms of 1 / d",
-        room=distance_room, checks=SECOND_ORDER,
+        room=distance_room, checks=HIGHER_ORDER,
     ),
 )  # fmt: skip
 

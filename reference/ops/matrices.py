@@ -11,7 +11,7 @@ from reference.ops.extrema import extremum
 from reference.ops.linalg import herm, inverse, is_single, normal, not_square, sized, solved, square
 from reference.ops.reduce import cast
 from reference.ops.vector_norm import CURVATURE, apart, norm_room, nuclear, p_norm
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule, unbroadcast
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule, unbroadcast
 
 
 def definite(draw: Draw, shape, n):
@@ -177,7 +177,7 @@ def gap_room(input, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=None):
     ],
     complex=True,
     waivers=[
-        Waiver(CURVATURE.reason, room=matrix_room, checks=SECOND_ORDER),
+        Waiver(CURVATURE.reason, room=matrix_room, checks=HIGHER_ORDER),
         # the reference's own are computed in double, also where roundings are measured in single
         Waiver("singular vectors are as wrong as the largest value is above a gap", room=gap_room, checks=DERIVATIVES),
     ],

@@ -11,7 +11,7 @@ from reference.ops.linalg import herm, normal, not_square, sized
 from reference.ops.matmul import multi_dot, multi_dot_cases
 from reference.ops.matrices import gap_room, matrix_norm, matrix_norm_cases
 from reference.ops.vector_norm import CURVATURE, apart, away_from_zero, norm_room, vector_norm, vector_norm_cases
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, rule
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, rule
 
 DEGREE = 20  # the first term of the series that is left out is below 2^-53 for a norm of 1
 
@@ -141,7 +141,7 @@ def any_gap_room(input, ord=None, dim=None, keepdim=False, *, dtype=None):
     ],
     complex=True,
     waivers=[
-        Waiver(CURVATURE.reason, room=any_room, checks=SECOND_ORDER),
+        Waiver(CURVATURE.reason, room=any_room, checks=HIGHER_ORDER),
         Waiver(
             "singular vectors are as wrong as the largest value is above a gap", room=any_gap_room, checks=DERIVATIVES
         ),
@@ -171,7 +171,7 @@ def frobenius_cases(draw: Draw):
         Waiver(
             CURVATURE.reason,
             room=lambda input, dim, keepdim=False: norm_room(input, 2, dim, keepdim),
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
         )
     ],
 )

@@ -11,7 +11,7 @@ from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero, unary
 from reference.ops.powers import root_cases
 from reference.ops.selection import signs
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
@@ -263,7 +263,7 @@ CANCELS = "torch computes (pi x cos(pi x) - sin(pi x)) / (pi x^2), whose terms c
     special="ieee",
     waivers=[
         Waiver(CANCELS, room=sinc_room(1), checks=DERIVATIVES),
-        Waiver(CANCELS, room=sinc_room(2), checks=SECOND_ORDER),
+        Waiver(CANCELS, room=sinc_room(2), checks=HIGHER_ORDER),
     ],
 )
 def sinc(input: Array):
@@ -306,7 +306,7 @@ def sgn_room(input):
         Waiver(
             "the reference's difference rounds the two terms of the gradient, which cancel along z",
             room=sgn_room,
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
             dtypes=("complex128",),
         )
     ],

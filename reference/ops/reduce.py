@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import DERIVATIVES, SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def axes(dim, ndim):
@@ -194,7 +194,7 @@ def prod_room(input, dim=None, keepdim=False, *, dtype=None):
         Waiver(
             "torch divides the product by each factor, and the derivative of the quotient by its own factor cancels",
             room=prod_room,
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
         )
     ],
 )
@@ -299,7 +299,7 @@ def deviation_room(input, dim=None, unbiased=None, keepdim=False, *, correction=
 DEVIATION = Waiver(
     "the two terms of the second derivative, each of the size of 1 / std, cancel",
     room=deviation_room,
-    checks=SECOND_ORDER,
+    checks=HIGHER_ORDER,
 )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.indexing import index_for, named, one_dim
 from reference.ops.scatter import along, numbered, read, slices
-from reference.rule import SECOND_ORDER, Array, Case, Waiver, rule
+from reference.rule import HIGHER_ORDER, Array, Case, Waiver, rule
 
 
 def rounds(places):
@@ -137,7 +137,7 @@ def wrong_scatter(draw: Draw):
     cases=scatter_reduce_cases,
     errors=wrong_scatter,
     # special: not stated, since a product of small numbers may underflow before it meets an infinity
-    waivers=[Waiver(DIVIDES, room=scatter_room, checks=SECOND_ORDER)],
+    waivers=[Waiver(DIVIDES, room=scatter_room, checks=HIGHER_ORDER)],
 )
 def scatter_reduce(input: Array, dim, index: Array, src: Array, reduce, *, include_self=True):
     """input with src[i, j, k] combined into [i, index[i, j, k], k] for dim = 1, and so on.
@@ -173,7 +173,7 @@ def index_reduce_cases(draw: Draw):
         (Case((draw.reals((2,)), 0, np.array([0]), draw.reals((1,)), "sum")), RuntimeError),
     ],
     # special: not stated, since a product of small numbers may underflow before it meets an infinity
-    waivers=[Waiver(DIVIDES, room=index_room, checks=SECOND_ORDER)],
+    waivers=[Waiver(DIVIDES, room=index_room, checks=HIGHER_ORDER)],
 )
 def index_reduce(input: Array, dim, index: Array, source: Array, reduce, *, include_self=True):
     """input with the slices of `source` combined into the slices along `dim` that the index names.

@@ -8,19 +8,12 @@ import numpy as np
 from scipy import special
 
 from reference.draw import Draw
-from reference.ops.activation import one_input, sigma
+from reference.ops.activation import density, lift, one_input, sigma
 from reference.ops.arithmetic import to, unary, unmatched
 from reference.ops.pointwise import clog1p
-from reference.rule import SECOND_ORDER, Array, Case, Waiver, conj, is_stepping, rule
+from reference.rule import HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 ROOT2, ROOT_PI = math.sqrt(2.0), math.sqrt(math.pi)
-
-
-def lift(x, value, slope):
-    """value(x); the step of a stepped x goes along slope(x), for functions that numpy has for reals only."""
-    if not np.iscomplexobj(x):
-        return value(x)
-    return value(x.real) + 1j * (slope(x.real) * x.imag)
 
 
 def bell(x):
@@ -170,10 +163,6 @@ def ndtr(input: Array):
 
     input, output: (*).  Source: torch.special.ndtr.
     """
-
-    def density(x):
-        return np.exp(-x * x / 2.0) / math.sqrt(2.0 * math.pi)
-
     return lift(input, special.ndtr, density), lambda g: (g * density(input),)
 
 
@@ -194,7 +183,7 @@ def mills(x):
         Waiver(
             "the second derivative -r (x + r), with r near -x in the lower tail, cancels",
             room=lambda input: mills(input) * (np.abs(input) + 2.0 * mills(input)),
-            checks=SECOND_ORDER,
+            checks=HIGHER_ORDER,
         )
     ],
 )

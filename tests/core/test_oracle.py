@@ -8,6 +8,7 @@ import pytest
 
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES, NoCounterpart
+from conformance.higher import is_smooth
 from conformance.oracle import Oracle
 from reference import lookup, rules
 from reference.derive import Call
@@ -57,6 +58,37 @@ def test_tangents_and_second_derivatives_are_those_of_mpmath(name):
     assert_close(o.vjp.wants[0], first * g)
     assert_close(o.second.wants[0], second * v * g, 1e-12)
     assert_close(o.second_forward.wants[0], second * v * u, 1e-12)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_third_derivatives_are_those_of_mpmath_as_far_as_is_allowed(name):
+    x = np.array([0.3, 0.71, 1.9])
+    o = oracle(name, x)
+    exact = derivative(KNOWN[name], x, 3) * o.cotangents[0] * o.tangents[0] * o.others[0]
+    allowed = o.third.allowed(0, 0)
+    assert is_smooth(o)
+    assert np.all(np.abs(o.third.wants[0] - exact) <= allowed)
+    assert np.all(allowed <= 1e-10)
+
+
+def test_the_third_derivative_of_a_complex_power_is_that_of_algebra():
+    rng = np.random.default_rng(2)
+    o = oracle("pow", rng.normal(size=3) + 1j * rng.normal(size=3), 3, dtype="complex128")
+    exact = o.cotangents[0] * np.conj(6.0 * o.tangents[0] * o.others[0])
+    assert np.all(np.abs(o.third.wants[0] - exact) <= o.third.allowed(0, 0))
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [
+        ("nn.functional.huber_loss", (np.array([1.0]), np.array([0.0]))),  # the second derivative jumps
+        ("nn.functional.elu", (np.array([2.0**-12]),)),  # within the steps
+        ("nn.functional.hardswish", (np.array([3.0]),)),
+        ("sqrt", (np.array([2.0**-8]),)),  # a singularity within the steps
+    ],
+)
+def test_there_is_no_third_derivative_at_a_kink(name, args):
+    assert not is_smooth(oracle(name, *args))
 
 
 def test_tangents_and_second_derivatives_of_a_product_are_those_of_algebra():

@@ -44,7 +44,8 @@ def trial_of(check: Check, rule: Rule, dtype: str, call: Call) -> Trial:
 
 def passing(check: Check, rule: Rule) -> Iterator[Trial]:
     """Trials that torch passed, and that left something to write a script from."""
-    for dtype in [d for d in ("float32", "complex64") if d in check.levels and (rule.complex or d == "float32")]:
+    dtypes = [d for d in ("float32", "complex64") if d in check.levels and (rule.complex or d == "float32")]
+    for dtype in dtypes or ["float64"]:
         for call in draw_calls(rule, check.regime, DTYPES[dtype].complex, 0, 6):
             trial = trial_of(check, rule, dtype, call)
             try:

@@ -1,0 +1,156 @@
+"""Second and third derivatives of an oracle's call: what they are, and what each is allowed to miss."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conformance.tolerance import Quantity
+from reference import derive
+from reference.derive import Product, along, finite_inner, inner, truncation, vjp_jvp
+from reference.rule import is_inexact
+
+if TYPE_CHECKING:
+    from conformance.oracle import Oracle
+
+# The five-point difference that serves rules without a complex step, relative to what it differentiates.
+DIFFERENCE_NOISE = 4e-12
+# Above this many outputs the second derivative of the outputs is checked contracted with the cotangent.
+BASIS = 48
+# What the last extrapolation of a third derivative may move, relative to the derivatives below it.
+SETTLED = 1e-6
+
+
+def second(o: Oracle) -> Quantity:
+    """The derivative of the gradients along the tangents, for each differentiable input."""
+
+    def at(moved: list[Any]) -> list[Any]:
+        n = len(o.arrays)
+        return o.at_xs(vjp_jvp(o.call, moved[:n], moved[n : 2 * n], moved[2 * n :]))
+
+    def spread() -> list[Any]:
+        return o.at_xs(truncation(o.call, o.arrays, o.tangents)(o.cotangents))
+
+    flat = [*o.arrays, *o.tangents, *o.cotangents]
+    wants, moves = _measured(o, at, flat, 3)
+    noise = None if o.call.analytic else _noise([(o.vjp, 1.0)], len(o.xs), spread)
+    return o.quantity(wants, moves, noise, [o.cotangents, o.tangents])
+
+
+def second_forward(o: Oracle) -> Quantity:
+    """The second derivative of the outputs along the tangents and the other tangents.
+
+    Exact from the same oracle: for each output element e, <others, D_tangents vjp(e)>.
+    """
+
+    def at(moved: list[Any], product: Product = finite_inner) -> list[Any]:
+        n = len(o.arrays)
+        arrays, vs, us = moved[:n], moved[n : 2 * n], moved[2 * n :]
+        return [_second_of(o, i, along(o.call, arrays, vs), us, product) for i in o.ys]
+
+    def spread() -> list[Any]:
+        sizes = [None if u is None else np.abs(u) for u in o.others]
+        bound = truncation(o.call, o.arrays, o.tangents)
+        return [np.abs(_second_of(o, i, bound, sizes, inner)) for i in o.ys]
+
+    flat = [*o.arrays, *o.tangents, *o.others]
+    wants, moves = _measured(o, at, flat, 4, lambda flat: at(flat, inner))
+    noise = None if o.call.analytic else _noise([(o.vjp, 1.0)], len(o.ys), spread)
+    return o.quantity(wants, moves, noise, [o.tangents, o.others])
+
+
+def third(o: Oracle) -> Quantity:
+    """The derivative of `second` along the other tangents: always a difference."""
+
+    def at(moved: list[Any]) -> list[Any]:
+        return _thirds(o, moved)[-1]
+
+    flat = [*o.arrays, *o.tangents, *o.others, *o.cotangents]
+    wants, moves = _measured(o, at, flat, 6)
+    noise = _noise(_differentiated(o), len(o.xs), lambda: _unsettled(o, flat))
+    return o.quantity(wants, moves, noise, [o.cotangents, o.tangents, o.others])
+
+
+def is_smooth(o: Oracle) -> bool:
+    """Whether the third derivative exists as far as its difference reaches: at a kink, extrapolations do not settle."""
+    with np.errstate(all="ignore"):
+        *_, before, last = _thirds(o, [*o.arrays, *o.tangents, *o.others, *o.cotangents])
+        largest = sum(_largest(q, 0) for q, _ in _differentiated(o))
+        return all(np.all(np.abs(a - b) <= SETTLED * largest) for a, b in zip(last, before))
+
+
+def _thirds(o: Oracle, flat: list[Any]) -> list[list[Any]]:
+    n = len(o.arrays)
+    found = derive.third(o.call, flat[:n], flat[n : 2 * n], flat[2 * n : 3 * n], flat[3 * n :])
+    return [o.at_xs(row) for row in found]
+
+
+def _unsettled(o: Oracle, flat: list[Any]) -> list[Any]:
+    *_, before, last = _thirds(o, flat)
+    return derive.apart(last, before)
+
+
+def _differentiated(o: Oracle) -> list[tuple[Quantity, float]]:
+    """What a third derivative is a difference of. A second one that is a difference too has its errors magnified."""
+    return [(o.second, 1.0), (o.vjp, 1.0 if o.call.analytic else 1.0 / derive.DIFFERENCE)]
+
+
+def _measured(
+    o: Oracle, at: Callable[[list[Any]], list[Any]], flat: list[Any], kind: int,
+    first: Callable[[list[Any]], list[Any]] | None = None,
+) -> tuple[list[Any], Callable[[int], list[Any]]]:  # fmt: skip
+    """What a derivative is at `flat`, and its random moves: with roundings, where it is exact and not a difference."""
+    with np.errstate(all="ignore"):
+        wants = (first or at)(flat)
+    moved = o.both_moves if o.call.analytic else o.own_moves
+
+    def moves(k: int) -> list[Any]:
+        return moved(at, flat, np.random.Generator(np.random.PCG64((o.seed, k, kind))), wants)
+
+    return wants, moves
+
+
+def _second_of(
+    o: Oracle, i: int, derivative: Callable[[list[Any]], list[Any]], us: list[Any], product: Product
+) -> np.ndarray:
+    out = o.outs[i]
+    result = np.zeros(out.shape, out.dtype)
+    for index in np.ndindex(out.shape):
+        for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
+            basis: list[Any] = [np.zeros_like(y) if is_inexact(y) else None for y in o.outs]
+            basis[i][index] = direction
+            result[index] += direction * product(us, derivative(basis))
+    return result
+
+
+def _noise(
+    sources: Sequence[tuple[Quantity, float]], arrays: int, spread: Callable[[], list[Any]]
+) -> Callable[[int], Sequence[Any]]:
+    """The error of a difference: that of what it differentiates over the step, and `spread`.
+
+    `sources` are what is differentiated, each with a factor. How large the terms of it are that cancel, its
+    sensitivity knows. `spread` tells, at some cost, what the step itself leaves out: it is asked only with a count,
+    where nothing cheaper explains what was found.
+    """
+    truncated = functools.cache(spread)
+
+    def size(count: int) -> Sequence[Any]:
+        rounded = [DIFFERENCE_NOISE * sum(factor * _largest(q, count) for q, factor in sources)] * arrays
+        if not count:
+            return rounded
+        with np.errstate(all="ignore"):
+            return [r + t for r, t in zip(rounded, truncated())]
+
+    return size
+
+
+def _largest(quantity: Quantity, count: int) -> float:
+    """The largest number of a quantity, its sensitivity included."""
+    largest = 0.0
+    for i, want in enumerate(quantity.wants):
+        size = np.abs(np.asarray(want)) + (quantity.sensitivity(i, count) if count else 0.0)
+        largest = max(largest, float(np.max(size, initial=0.0, where=np.isfinite(size))))
+    return largest
