@@ -182,7 +182,7 @@ class Rule:
         many = isinstance(out, (tuple, list))
         outs = tuple(np.asarray(o) for o in out) if many else np.asarray(out)
         if any(map(_is_single, (value for _, value in given))):
-            outs = tuple(map(_to_single, outs)) if many else _to_single(outs)
+            outs = tuple(map(_to_single, outs)) if isinstance(outs, tuple) else _to_single(outs)
         return outs, _Pullback(self, vjp, outs, given)
 
     def tensor_arguments(self, args: Sequence[Any], kwargs: dict[str, Any]) -> list[tuple[str, Any, Any]]:

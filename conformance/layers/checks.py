@@ -286,3 +286,36 @@ def fast_path(trial: Trial) -> None:
                 hidden = given[2] if options.get("batch_first") or found.dim() == 2 else given[2].T
                 found = torch.where(hidden[..., None], tensor(o.outs[0], o.dtype, trial.place), found)
             trial.match(found, want)
+
+
+# What stands where among the inputs of a layer when the keys of the first sequence are hidden.
+HIDDEN: dict[str, Callable[[torch.Tensor], dict[int, Any]]] = {
+    "nn.MultiheadAttention": lambda keys: {3: keys, 4: False, 5: None, 7: False},
+    "nn.TransformerEncoderLayer": lambda keys: {1: None, 2: keys, 3: False},
+}
+
+
+@check(
+    "hidden_rows", FULL, applies=lambda trial: trial.call.arrays[0].ndim == 3, absent="no case has a batch",
+    needs=lambda rule, target: None if rule.name in HIDDEN else "the layer has no mask of keys, or one kernel alone",
+)  # fmt: skip
+def hidden_rows(trial: Trial) -> None:
+    """A sequence whose keys are all hidden gives nan by every path of attention, or by none."""
+    o, call = trial.oracle, trial.call
+    m = loaded(call, o.arrays, o.dtype, trial.place).eval()
+    _, given = inputs_of(call, o.arrays, o.dtype, trial.place)
+    attention = getattr(m, "self_attn", m)
+    keys = given[1] if attention is m else given[0]
+    mask = torch.zeros(keys.shape[:2] if attention.batch_first else keys.shape[1::-1], dtype=torch.bool)
+    mask[:1] = True
+    changed = HIDDEN[trial.rule.name](mask.to(trial.place))
+    given = [changed.get(i, value) for i, value in enumerate(given)]
+    recorded = mechanics.flat(m(*given))
+    with torch.no_grad():
+        fused = mechanics.flat(m(*given))
+    for a, b in zip(recorded, fused):
+        trial.tally.comparisons += 1
+        trial.tally.elements += a.numel()
+        if not torch.equal(a.isnan(), b.isnan()):
+            few, many = sorted((int(a.isnan().sum()), int(b.isnan().sum())))
+            raise Mismatch(f"of {a.numel()} numbers {few} are nan by one path and {many} by the other")

@@ -9,9 +9,9 @@ import numpy as np
 from scipy import special
 
 from reference.draw import Draw
-from reference.ops.activation import one_input
+from reference.ops.activation import lift, one_input
 from reference.ops.arithmetic import unary
-from reference.ops.special import ROOT_PI, lift, over
+from reference.ops.special import ROOT_PI, over
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Waiver
 
 ROOT_2PI = math.sqrt(2.0 * math.pi)

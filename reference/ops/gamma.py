@@ -8,8 +8,9 @@ import numpy as np
 from scipy import special
 
 from reference.draw import Draw
+from reference.ops.activation import lift
 from reference.ops.arithmetic import to, unary, unmatched
-from reference.ops.special import gamma_cases, lift, psi
+from reference.ops.special import gamma_cases, psi
 from reference.rule import Array, Case, is_array, rule
 
 STEP = 2.0**-20
