@@ -27,7 +27,7 @@ class Draw:
     scalar   0-d, where the rule allows it
     edges    sides around the widths of vector registers
     large    more than 32,768 elements
-    generic  sides as typical, numbers in general position: no chosen zeros or ties, and not at the end of a range
+    generic  sides as typical, numbers in general position: no chosen zeros or ties, not near 0 or the end of a range
     """
 
     def __init__(self, regime: str = "typical", complex: bool = False):
@@ -161,6 +161,8 @@ class Draw:
             x = rng.uniform(low, high, shape)
         if self.regime == "large" and low < 0 < high and self.boolean():
             x = np.abs(x)  # terms that do not cancel: a sum that is kept in too few digits stops growing
+        if not self.special and low < 0.0 < high:
+            x = _spread_from_zero(x, low, high)
         for point in avoid:
             x = _keep_away(x, point, low, high)
         return np.asarray(x, dtype=np.float64)
@@ -186,6 +188,13 @@ def _distinct(rng: np.random.Generator, shape: tuple[int, ...], low: float, high
     spacing = (high - low) / max(n, 1)
     places = rng.permutation(n) + 0.5 + rng.uniform(-0.2, 0.2, n)
     return np.asarray(low + spacing * places).reshape(shape)
+
+
+def _spread_from_zero(x: np.ndarray, low: float, high: float) -> np.ndarray:
+    """x with a gap of 1/4 on both sides of zero, near which formulas that divide lose a digit for each power."""
+    limit = np.where(x < 0.0, -low, high)
+    gap = np.minimum(0.25, limit / 4.0)
+    return np.asarray(np.where(x < 0.0, -1.0, 1.0) * gap + x * (1.0 - gap / limit))
 
 
 def _keep_away(x: np.ndarray, point: float, low: float, high: float) -> np.ndarray:

@@ -150,7 +150,8 @@ def nanmean(input: Array, dim=None, keepdim=False, *, dtype=None):
 
 def factors(draw: Draw, shape, n):
     """Numbers whose products of n stay in range: 1 +- 4 / sqrt(n), with zeros where n is small."""
-    return 1.0 + min(2.0, 4.0 / math.sqrt(max(n, 1))) * draw.numbers(shape, -1, 1)
+    widest = 2.0 if draw.special else 0.75
+    return 1.0 + min(widest, 4.0 / math.sqrt(max(n, 1))) * draw.numbers(shape, -1, 1)
 
 
 def prod_cases(draw: Draw):
