@@ -12,22 +12,41 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.activation import sigma
+from reference.ops.activation import lift, sigma
 from reference.rule import Array, Case, Rule, Waiver, rule
 
 # Each step takes the shares x of the input and h of the state in the gates, and the state. It gives the new
 # state, and back(gs) -> (gradient of x, gradient of h, what reaches each part of the state past the gates).
 
 
+# Slopes are taken from rounded values, as torch takes them, so that single precision shows what saturated gates lose.
+
+
+def tanh(z):
+    return lift(z, np.tanh, lambda x: tanh_slope(np.tanh(x)))
+
+
+def tanh_slope(y):
+    return (1.0 - y) * (1.0 + y)
+
+
+def gate(z):
+    """The sigmoid function."""
+    return lift(z, sigma, lambda x: gate_slope(sigma(x)))
+
+
+def gate_slope(y):
+    return y * (1.0 - y)
+
+
 def tanh_step(x, h, state):
     """h' = tanh(x + h)."""
-    z = x + h
+    y = tanh(x + h)
 
     def back(gs, slip=0.0):
-        d = gs[0] * (1.0 / np.cosh(z) ** 2 - 2.0 * y * slip)
+        d = gs[0] * (tanh_slope(y) - 2.0 * y * slip)
         return d, d, (0.0,)
 
-    y = np.tanh(z)
     return (y,), back
 
 
@@ -46,15 +65,14 @@ def relu_step(x, h, state):
 def gru_step(x, h, state):
     """r, z = sigmoid(x + h); n = tanh(x + r h); h' = n + z (h - n), with one third of x and h for each of r, z, n."""
     (xr, xz, xn), (hr, hz, hn) = np.split(x, 3, -1), np.split(h, 3, -1)
-    r, z = sigma(xr + hr), sigma(xz + hz)
-    inner = xn + r * hn
-    n = np.tanh(inner)
+    r, z = gate(xr + hr), gate(xz + hz)
+    n = tanh(xn + r * hn)
 
     def back(gs, slip=0.0):
         g = gs[0]
-        dn = g * sigma(-(xz + hz)) / np.cosh(inner) ** 2
-        dz = g * (state[0] - n) * z * sigma(-(xz + hz))
-        dr = dn * hn * r * sigma(-(xr + hr))
+        dn = g * (1.0 - z) * tanh_slope(n)
+        dz = g * (state[0] - n) * gate_slope(z)
+        dr = dn * hn * gate_slope(r)
         return np.concatenate([dr, dz, dn], -1), np.concatenate([dr, dz, dn * r], -1), (g * z,)
 
     return (n + z * (state[0] - n),), back
@@ -63,17 +81,17 @@ def gru_step(x, h, state):
 def lstm_step(x, h, state):
     """i, f, o = sigmoid(x + h), u = tanh(x + h), in order i, f, u, o; c' = f c + i u; h' = o tanh(c')."""
     zi, zf, zu, zo = np.split(x + h, 4, -1)
-    i, f, u, o = sigma(zi), sigma(zf), np.tanh(zu), sigma(zo)
+    i, f, u, o = gate(zi), gate(zf), tanh(zu), gate(zo)
     c = f * state[1] + i * u
-    t = np.tanh(c)
+    t = tanh(c)
 
     def back(gs, slip=0.0):
-        dc = gs[1] + gs[0] * o / np.cosh(c) ** 2
+        dc = gs[1] + gs[0] * o * tanh_slope(t)
         parts = (
-            dc * u * i * sigma(-zi),
-            dc * state[1] * f * sigma(-zf),
-            dc * i / np.cosh(zu) ** 2,
-            gs[0] * t * o * sigma(-zo),
+            dc * u * gate_slope(i),
+            dc * state[1] * gate_slope(f),
+            dc * i * tanh_slope(u),
+            gs[0] * t * gate_slope(o),
         )
         d = np.concatenate(parts, -1)
         return d, d, (0.0, dc * f)
