@@ -322,12 +322,23 @@ def det(A: Array):
     return y, vjp
 
 
+def norm_of_inverse(A):
+    return 1.0 / np.linalg.svd(A, compute_uv=False)[..., -1:].min(initial=1.0)
+
+
+# Which rows lose most hangs on the algorithm (Higham, Accuracy and Stability of Numerical Algorithms, 2002, 14.2).
+INVERTED = Waiver(
+    "the error of an inverse is bounded by its norm, not element by element", room=norm_of_inverse, checks=DERIVATIVES
+)
+
+
 @rule(
     "linalg.slogdet",
     cases=lambda draw: Case((signed(draw),)),
     errors=not_square,
     aliases=("slogdet", "Tensor.slogdet"),
     complex=True,
+    waivers=[INVERTED],
 )
 def slogdet(A: Array):
     """sign and log|det|, where det = sign exp(logabsdet); a complex sign is of modulus 1.
