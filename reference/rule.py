@@ -75,6 +75,7 @@ class Waiver:
 _REGISTRY: dict[str, Rule] = {}
 _NAMES: dict[str, Rule] = {}
 _step = False
+_rounding = False
 
 
 @contextlib.contextmanager
@@ -86,6 +87,17 @@ def stepping() -> Iterator[None]:
         yield
     finally:
         _step = before
+
+
+@contextlib.contextmanager
+def single_precision() -> Iterator[None]:
+    """Inside, rules answer in single precision, also where a constant or a count made a formula go on in double."""
+    global _rounding
+    before, _rounding = _rounding, True
+    try:
+        yield
+    finally:
+        _rounding = before
 
 
 def is_stepping() -> bool:
@@ -181,7 +193,7 @@ class Rule:
         out, vjp = self.fn(*args, **kwargs)
         many = isinstance(out, (tuple, list))
         outs = tuple(np.asarray(o) for o in out) if many else np.asarray(out)
-        if any(map(_is_single, (value for _, value in given))):
+        if _rounding:
             outs = tuple(map(_to_single, outs)) if isinstance(outs, tuple) else _to_single(outs)
         return outs, _Pullback(self, vjp, outs, given)
 
@@ -270,20 +282,14 @@ def _fit(owner: Rule, grad: Any, value: Any) -> Any:
     grad = np.asarray(grad)
     if grad.shape != value.shape:
         raise ValueError(f"{owner.name}: gradient of shape {grad.shape} for an input of shape {value.shape}")
-    if _is_single(value):
+    if _rounding:
         grad = _to_single(grad)
     if not _step and grad.dtype.kind == "c" and value.dtype.kind == "f":
         return grad.real
     return grad
 
 
-def _is_single(x: Any) -> bool:
-    """Whether x is an array in single precision, or a list with one."""
-    return x.dtype.char in "fF" if is_array(x) else is_list(x) and any(v.dtype.char in "fF" for v in x)
-
-
 def _to_single(a: Array) -> Array:
-    """In single precision, also where a constant or a count made a formula go on in double."""
     return a.astype({"d": np.float32, "D": np.complex64}[a.dtype.char]) if a.dtype.char in "dD" else a
 
 
