@@ -68,29 +68,34 @@ def third(o: Oracle) -> Quantity:
     def at(moved: list[Any]) -> list[Any]:
         return _thirds(o, moved)[-1]
 
-    flat = [*o.arrays, *o.tangents, *o.others, *o.cotangents]
-    wants, moves = _measured(o, at, flat, 6)
-    noise = _noise(_differentiated(o), len(o.xs), lambda: _unsettled(o, flat))
+    *_, before, last = o.thirds
+    wants, moves = _measured(o, at, _place(o), 6, lambda _: last)
+    noise = _noise(_differentiated(o), len(o.xs), lambda: derive.apart(last, before))
     return o.quantity(wants, moves, noise, [o.cotangents, o.tangents, o.others])
+
+
+def thirds(o: Oracle) -> list[list[Any]]:
+    """The extrapolations of the third derivative; the last is the best."""
+    with np.errstate(all="ignore"):
+        return _thirds(o, _place(o))
 
 
 def is_smooth(o: Oracle) -> bool:
     """Whether the third derivative exists as far as its difference reaches: at a kink, extrapolations do not settle."""
+    *_, before, last = o.thirds
     with np.errstate(all="ignore"):
-        *_, before, last = _thirds(o, [*o.arrays, *o.tangents, *o.others, *o.cotangents])
         largest = sum(_largest(q, 0) for q, _ in _differentiated(o))
         return all(np.all(np.abs(a - b) <= SETTLED * largest) for a, b in zip(last, before))
+
+
+def _place(o: Oracle) -> list[Any]:
+    return [*o.arrays, *o.tangents, *o.others, *o.cotangents]
 
 
 def _thirds(o: Oracle, flat: list[Any]) -> list[list[Any]]:
     n = len(o.arrays)
     found = derive.third(o.call, flat[:n], flat[n : 2 * n], flat[2 * n : 3 * n], flat[3 * n :])
     return [o.at_xs(row) for row in found]
-
-
-def _unsettled(o: Oracle, flat: list[Any]) -> list[Any]:
-    *_, before, last = _thirds(o, flat)
-    return derive.apart(last, before)
 
 
 def _differentiated(o: Oracle) -> list[tuple[Quantity, float]]:

@@ -263,6 +263,10 @@ class Oracle:
         return higher.second_forward(self)
 
     @functools.cached_property
+    def thirds(self) -> list[list[Any]]:
+        return higher.thirds(self)
+
+    @functools.cached_property
     def third(self) -> Quantity:
         return higher.third(self)
 
