@@ -10,8 +10,7 @@ import numpy as np
 
 from conformance.tolerance import Quantity
 from reference import derive
-from reference.derive import Product, along, finite_inner, inner, truncation, vjp_jvp
-from reference.rule import is_inexact
+from reference.derive import Product, along, finite_inner, inner, transpose, truncation, vjp_jvp
 
 if TYPE_CHECKING:
     from conformance.oracle import Oracle
@@ -49,12 +48,13 @@ def second_forward(o: Oracle) -> Quantity:
     def at(moved: list[Any], product: Product = finite_inner) -> list[Any]:
         n = len(o.arrays)
         arrays, vs, us = moved[:n], moved[n : 2 * n], moved[2 * n :]
-        return [_second_of(o, i, along(o.call, arrays, vs), us, product) for i in o.ys]
+        derivative = along(o.call, arrays, vs)
+        return [transpose(o.call.rule, o.outs, i, derivative, us, product) for i in o.ys]
 
     def spread() -> list[Any]:
         sizes = [None if u is None else np.abs(u) for u in o.others]
         bound = truncation(o.call, o.arrays, o.tangents)
-        return [np.abs(_second_of(o, i, bound, sizes, inner)) for i in o.ys]
+        return [np.abs(transpose(o.call.rule, o.outs, i, bound, sizes, inner)) for i in o.ys]
 
     flat = [*o.arrays, *o.tangents, *o.others]
     wants, moves = _measured(o, at, flat, 4, lambda flat: at(flat, inner))
@@ -116,19 +116,6 @@ def _measured(
         return moved(at, flat, np.random.Generator(np.random.PCG64((o.seed, k, kind))), wants)
 
     return wants, moves
-
-
-def _second_of(
-    o: Oracle, i: int, derivative: Callable[[list[Any]], list[Any]], us: list[Any], product: Product
-) -> np.ndarray:
-    out = o.outs[i]
-    result = np.zeros(out.shape, out.dtype)
-    for index in np.ndindex(out.shape):
-        for direction in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
-            basis: list[Any] = [np.zeros_like(y) if is_inexact(y) else None for y in o.outs]
-            basis[i][index] = direction
-            result[index] += direction * product(us, derivative(basis))
-    return result
 
 
 def _noise(

@@ -18,6 +18,20 @@ def write(case: Case) -> str:
     return f"f({', '.join(words)})"
 
 
+def beginning(case: Case, length: int) -> str:
+    """The first characters of what `write` writes; of large arrays no more is written than they show."""
+    args = tuple(_cut(a, length) for a in case.args)
+    return write(Case(args, {k: _cut(v, length) for k, v in case.kwargs.items()}))[:length]
+
+
+def _cut(value: Any, least: int) -> Any:
+    """The same beginning of an array, of `least` elements or more: each takes a character at least."""
+    if not is_array(value) or value.size <= least:
+        return value
+    each = value[0].size
+    return _cut(value[0], least)[None] if each > least else value[: least // each + 1]
+
+
 def _write(value: Any) -> str:
     if is_array(value):
         a = np.asarray(value)

@@ -132,7 +132,7 @@ class OpSession:
             before = tally.farthest
             error = self._try(check, trial, seen)
             if tally.farthest != before:
-                tally.farthest += f" in {literal.write(call.case)}"[:CASE_TEXT]
+                tally.farthest += f" in {literal.beginning(call.case, CASE_TEXT)}"
             if error is not None:
                 return self._failed(cell, check, trial, error, seen.examples, pinned=known)
         if not tally.comparisons:

@@ -25,7 +25,7 @@ from conformance.dtypes import Dtype
 from reference.rule import Waiver, single_precision
 
 K = 8.0
-STAGES = (0, 1, 4, 24)
+STAGES = (0, 1, 2, 4, 8, 16, 24)
 NEARBY = 2.0**-12  # how near, relatively, the point is at which roundings are measured
 SINGLE_EPS = 2.0**-23
 STEP = 2.0**-26  # the relative step where a sensitivity is measured by a difference

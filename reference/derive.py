@@ -3,8 +3,8 @@
 The tangent of an analytic body is the complex step, ``imag(f(x + i h v)) / h``, exact to rounding
 since h is so small that its square vanishes (Squire and Trapp, SIAM Review 40, 1998). The same step
 through the hand-written vjp gives the derivative of the gradient. Where a body is not analytic
-(complex inputs, factorisations), the tangent is the transpose of the vjp, or for a linear one that of
-its own values, and the derivative of the gradient an extrapolated difference.
+(complex inputs, factorisations), the tangent is the transpose of the vjp, for a linear one that of its
+own values, or written by hand, and the derivative of the gradient an extrapolated difference.
 """
 
 from __future__ import annotations
@@ -109,34 +109,56 @@ def jvp(call: Call, arrays: Sequence[Array], tangents: Sequence[Any], product: P
     if call.analytic:
         with stepping():
             return imaginary(call.run(stepped(arrays, tangents))[0], step_of(arrays))
-    return multilinear(call, arrays, tangents) if call.rule.linear else transposed(call, arrays, tangents, product)
+    if call.rule.linear:
+        return multilinear(call, arrays, tangents)
+    if call.rule.forward is not None:
+        return list(call.rule.forward(arrays[0], tangents[0]))
+    return transposed(call, arrays, tangents, product)
 
 
 def multilinear(call: Call, arrays: Sequence[Array], tangents: Sequence[Any]) -> list[Any]:
-    """The jvp of a rule that is linear in each array: the rule of each tangent in its array's place, added up."""
-    parts = [call.run([*arrays[:i], v, *arrays[i + 1 :]])[0] for i, v in enumerate(tangents) if v is not None]
+    """The jvp of a rule that is linear in each array: the rule of each tangent in its array's place, added up.
+
+    A bias is added to what the others make: it moves alone, and they move without it.
+    """
+    bias = [path == ("bias",) for path in call.paths]
+
+    def moved(i: int) -> list[Any]:
+        there = [np.zeros_like(a) if is_inexact(a) and bias[i] != b else a for a, b in zip(arrays, bias)]
+        return call.run([*there[:i], tangents[i], *there[i + 1 :]])[0]
+
+    parts = [moved(i) for i, v in enumerate(tangents) if v is not None]
     return [sum(several) if is_inexact(several[0]) else None for several in zip(*parts)]
 
 
 def transposed(
     call: Call, arrays: Sequence[Array], tangents: Sequence[Any], product: Product | None = None
 ) -> list[Any]:
-    """The jvp read off the vjp, one output element at a time: Re<e, J v> = Re<vjp(e), v>."""
-    product = product or inner
+    """The jvp read off the vjp."""
     outs, vjp = call.run(arrays)
-    result: list[Any] = []
-    for i, out in enumerate(outs):
-        if not is_inexact(out):
-            result.append(None)
+    return [
+        transpose(call.rule, outs, i, vjp, tangents, product or inner) if is_inexact(out) else None
+        for i, out in enumerate(outs)
+    ]
+
+
+def transpose(
+    rule: Rule, outs: Sequence[Array], i: int, pull: Callable[[list[Any]], list[Any]], vectors: Sequence[Any],
+    product: Product,
+) -> Array:  # fmt: skip
+    """The i-th output of the map that `pull` transposes, one element at a time: Re<e, J v> = Re<pull(e), v>."""
+    out = outs[i]
+    result = np.zeros(out.shape, out.dtype)
+    for unit in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
+        if rule.elementwise:  # no element meets another: all at once
+            (grad,), (vector,) = pull([np.full_like(out, unit)]), vectors
+            result = result + unit * (np.conj(grad) * vector).real
             continue
-        tangent = np.zeros(out.shape, out.dtype)
         for index in np.ndindex(out.shape):
-            for unit in (1.0, 1j) if out.dtype.kind == "c" else (1.0,):
-                basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in outs]
-                basis[i][index] = unit
-                tangent[index] += unit * product(vjp(basis), tangents)
-        result.append(tangent)
-    return result
+            basis: list[Any] = [np.zeros_like(o) if is_inexact(o) else None for o in outs]
+            basis[i][index] = unit
+            result[index] += unit * product(pull(basis), vectors)
+    return np.asarray(result)
 
 
 def inner(left: Sequence[Any], right: Sequence[Any]) -> float:

@@ -104,9 +104,9 @@ def is_stepping() -> bool:
     return _step
 
 
-def conj(x: Array) -> Array:
-    """The complex conjugate of a complex array; a stepped real array is real, and stays as it is."""
-    return np.conj(x) if np.iscomplexobj(x) and not _step else x
+def conj(x: Array | complex) -> Any:
+    """The complex conjugate of a complex array or number; a stepped real array is real, and stays as it is."""
+    return x.conjugate() if np.iscomplexobj(x) and not _step else x
 
 
 def absolute(x: Array) -> Array:
@@ -146,8 +146,11 @@ class Rule:
     method       whether ``Tensor.<name>`` takes the same arguments (only for names without a dot)
     complex      torch accepts complex inputs, and ``cases`` draws them through ``draw.numbers``
     analytic     the body is analytic in its real inputs, so that the complex step passes through it
-    linear       the output is linear in each array that has a derivative: where the step does not pass through, the
-                 tangents are the rule applied to the tangents of the inputs, one input at a time
+    linear       the output is linear in each array that has a derivative, `bias` added to that: where the step does not
+                 pass through, the tangents are the rule applied to the tangents of the inputs, one input at a time
+    elementwise  of one array, in whose shape the output is: an element of it depends on the same of the array alone
+    forward      of one array: (input, tangent) -> the tangents of the outputs, by hand, where neither step nor
+                 linearity gives them and reading them off the vjp, element by element, takes long
     special      how far infinities and nans follow the formula: "" not stated, "nonfinite" by value,
                  "ieee" by value and by the sign of zeros
     mutates      parameters that the call updates in place (the running statistics of batch_norm)
@@ -173,6 +176,8 @@ class Rule:
     complex: bool = False
     analytic: bool = True
     linear: bool = False
+    elementwise: bool = False
+    forward: Callable[[Array, Array], tuple[Array, ...]] | None = None
     special: str = ""
     mutates: tuple[str, ...] = ()
     constants: tuple[int, ...] = ()
@@ -303,6 +308,8 @@ def rule(
     complex: bool = False,
     analytic: bool = True,
     linear: bool = False,
+    elementwise: bool = False,
+    forward: Callable[[Array, Array], tuple[Array, ...]] | None = None,
     special: str = "",
     mutates: Sequence[str] = (),
     constants: Sequence[int] = (),
@@ -325,9 +332,10 @@ def rule(
         )
         made = Rule(
             name=name, fn=fn, cases=cases, errors=errors, aliases=tuple(aliases), method=method,
-            complex=complex, analytic=analytic, linear=linear, special=special, mutates=tuple(mutates),
-            constants=tuple(constants), host=host, lately=lately, any_strides=any_strides, second_order=second_order,
-            structure=structure, gauge=gauge, dtypes=tuple(dtypes), waivers=tuple(waivers),
+            complex=complex, analytic=analytic, linear=linear, elementwise=elementwise, forward=forward,
+            special=special, mutates=tuple(mutates), constants=tuple(constants), host=host, lately=lately,
+            any_strides=any_strides, second_order=second_order, structure=structure, gauge=gauge,
+            dtypes=tuple(dtypes), waivers=tuple(waivers),
             family=fn.__module__.rsplit(".", 1)[-1], signature=signature,
             tensors=marked or tuple(signature.parameters)[:1],
         )  # fmt: skip

@@ -83,7 +83,7 @@ class OptimizerSession:
             if error is not None:
                 return self._failed(cell, check, trial, error, examples, pinned)
             if tally.farthest != before:
-                tally.farthest += f" in {literal.write(case)}"[:CASE_TEXT]
+                tally.farthest += f" in {literal.beginning(case, CASE_TEXT)}"
         if not tally.comparisons:
             return Result("unsupported" if missing or not examples else "not_exercised", examples, detail=missing)
         return Result(

@@ -208,6 +208,7 @@ def convolution(name: str) -> Callable[[Callable[..., Any]], Rule]:
         aliases=(f"nn.functional.{name}",),
         method=False,
         complex=True,
+        linear=True,
         waivers=[
             Waiver(
                 "the gradient of the bias adds up a channel one element after the other, which costs more digits than"

@@ -153,6 +153,7 @@ def test_sensitivity_is_measured_only_as_far_as_the_verdict_needs_it():
 
     assert judged(7) == []
     assert judged(K * (1 + 3) - 1) == [0, 1, 2, 3]
+    assert judged(K * (1 + 4) - 1) == list(range(8))
     assert judged(K * (1 + 23) - 1) == list(range(STAGES[-1]))
     assert judged(K * (1 + 23) + 1) == [*range(STAGES[-1]), -1]
 

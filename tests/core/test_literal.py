@@ -32,6 +32,14 @@ def same(a: Any, b: Any) -> bool:
     return repr(a) == repr(b)
 
 
+@pytest.mark.parametrize("shape", [(), (2, 3), (5000,), (1, 4000), (70, 2, 40), (3, 0), (1, 1, 600, 2)])
+@pytest.mark.parametrize("length", [10, 240])
+def test_the_beginning_of_a_case_is_that_of_the_whole_text(shape, length):
+    x = np.arange(np.prod(shape, dtype=int)).reshape(shape)
+    for case in (Case((x * 0.5, x), dict(dim=1)), Case((1.5, [x]), dict(weight=x * 1j, bias=None))):
+        assert literal.beginning(case, length) == literal.write(case)[:length]
+
+
 def assert_returns(case: Case) -> None:
     text = literal.write(case)
     back = literal.read(text)

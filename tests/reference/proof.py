@@ -54,7 +54,7 @@ def prove(rule: Rule, seed: int, regime: str = "typical", complex: bool = False)
         return  # the op has no derivative
     assert all(d is None or np.all(np.isfinite(d)) for d in grads), "a gradient is not finite"
 
-    exact = call.analytic or rule.linear
+    exact = call.analytic or rule.linear or rule.forward is not None
     tangents = jvp(call, xs, vs) if exact else difference(lambda a: call.run(a)[0], xs, vs)
     forward, backward = inner(gs, tangents), inner(grads, vs)
     # where the derivative vanishes (x / |x| of one element), rounding of the output itself is left
@@ -180,6 +180,42 @@ def prove_single(rule: Rule, seed: int) -> None:
         answers = _answers(call, single, seed)
     assert all(a is None or a.dtype.char in "fF" for a in answers), "a constant brought double precision back"
     _agree(answers, _answers(call, near, seed), 1e-3)
+
+
+def prove_elementwise(rule: Rule, seed: int) -> None:
+    """An element of the one array moves its own element of the output and no other, and so does its gradient."""
+    call = draw_call(rule, seed, complex=rule.complex and seed % 2 == 1)
+    (x,), ((out,), pull) = call.arrays, call.run(call.arrays)
+    assert out.shape == x.shape
+    for index in np.ndindex(x.shape) if is_inexact(x) else ():
+        moved = x.copy()
+        moved[index] += 0.37
+        others = np.ones(x.shape, dtype=bool)
+        others[index] = False
+        assert np.array_equal(call.run([moved])[0][0][others], out[others], equal_nan=True), call.case
+        unit = np.zeros_like(out)
+        unit[index] = 1.0
+        assert not pull([unit])[0][others & np.isfinite(out)].any(), call.case
+
+
+def prove_single_throughout(rule: Rule, seed: int) -> None:
+    """The body itself stays in single precision, so that every one of its roundings is seen and not the last alone."""
+    call = draw_call(rule, seed)
+    single = [_narrow(x) for x in call.arrays]
+    if not any(is_inexact(x) for x in single):
+        return
+    case = call.replaced(single)
+    out, vjp = rule.fn(*case.args, **case.kwargs)
+    outs = [np.asarray(o) for o in (out if isinstance(out, (tuple, list)) else (out,))]
+    gs = [np.ones(o.shape, _narrow(o).dtype) if is_inexact(o) else None for o in outs]
+    grads = vjp(gs if isinstance(out, (tuple, list)) else gs[0]) if vjp else []
+    flat = [g for part in grads for g in (part if isinstance(part, (tuple, list)) else [part])]
+    wide = [a for a in (*outs, *map(np.asarray, filter(is_inexact, flat))) if a.dtype.char in "dD"]
+    assert not wide, f"{len(wide)} of the outputs and gradients are in double precision for {call.case}"
+
+
+def _narrow(x: Any) -> Any:
+    return x.astype({"d": np.float32, "D": np.complex64}.get(x.dtype.char, x.dtype))
 
 
 def _answers(call: Call, arrays: list[Any], seed: int) -> list[Any]:
