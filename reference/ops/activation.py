@@ -30,7 +30,14 @@ def not_a_tensor(draw: Draw):
     return [(Case((None,)), TypeError)]
 
 
-@rule("relu", cases=one_input(), errors=not_a_tensor, aliases=("nn.functional.relu",), special="nonfinite")
+@rule(
+    "relu",
+    cases=one_input(),
+    errors=not_a_tensor,
+    aliases=("nn.functional.relu",),
+    special="nonfinite",
+    elementwise=True,
+)
 def relu(input: Array, inplace=False):
     """max(x, 0); the derivative at 0 is 0.
 
@@ -47,6 +54,7 @@ def relu(input: Array, inplace=False):
     aliases=("nn.functional.tanh",),
     complex=True,
     special="ieee",
+    elementwise=True,
 )
 def tanh(input: Array):
     """(exp(x) - exp(-x)) / (exp(x) + exp(-x)).
@@ -69,6 +77,7 @@ def tanh(input: Array):
     aliases=("special.expit", "nn.functional.sigmoid"),
     complex=True,  # between its poles at odd multiples of i pi
     special="nonfinite",
+    elementwise=True,
 )
 def sigmoid(input: Array):
     """1 / (1 + exp(-x)).
@@ -107,6 +116,7 @@ def softplus_room(input, beta=1.0, threshold=20.0):
             checks=HIGHER_ORDER,
         )
     ],
+    elementwise=True,
 )
 def softplus(input: Array, beta=1.0, threshold=20.0):
     """log(1 + exp(beta x)) / beta, and x itself where beta x > threshold.
@@ -147,6 +157,7 @@ def gelu_room(input, *, approximate="none"):
     errors=not_a_tensor,
     waivers=[Waiver("torch computes 1 + erf (or 1 + tanh), which cancels for negative x", room=gelu_room)],
     special="ieee",
+    elementwise=True,
 )
 def gelu(input: Array, *, approximate="none"):
     """x Phi(x), or with approximate="tanh" x (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
@@ -164,7 +175,7 @@ def gelu(input: Array, *, approximate="none"):
     return x * s, lambda g: (g * (s + x * s * other * inner),)
 
 
-@rule("nn.functional.silu", cases=one_input(-8, 4), errors=not_a_tensor, special="ieee")
+@rule("nn.functional.silu", cases=one_input(-8, 4), errors=not_a_tensor, special="ieee", elementwise=True)
 def silu(input: Array, inplace=False):
     """x sigmoid(x).
 
@@ -174,7 +185,7 @@ def silu(input: Array, inplace=False):
     return x * s, lambda g: (g * s * (1.0 + x * sigma(-x)),)
 
 
-@rule("nn.functional.mish", cases=one_input(-8, 3), errors=not_a_tensor, special="ieee")
+@rule("nn.functional.mish", cases=one_input(-8, 3), errors=not_a_tensor, special="ieee", elementwise=True)
 def mish(input: Array, inplace=False):
     """x tanh(log(1 + exp(x))).
 
@@ -201,6 +212,7 @@ def mish(input: Array, inplace=False):
             checks=HIGHER_ORDER,
         )
     ],
+    elementwise=True,
 )
 def logsigmoid(input: Array):
     """log(1 / (1 + exp(-x))).
@@ -229,6 +241,7 @@ def bent(x, above, scale, rate):
     cases=lambda draw: Case((draw.reals(draw.shape(), -6, 6), draw.choice(1.0, 0.5, 2, -1.0))),
     errors=not_a_tensor,
     special="nonfinite",
+    elementwise=True,
 )
 def elu(input: Array, alpha=1.0, inplace=False):
     """x where x > 0, else alpha (exp(x) - 1).
@@ -238,7 +251,14 @@ def elu(input: Array, alpha=1.0, inplace=False):
     return bent(input, 1.0, alpha, 1.0)
 
 
-@rule("nn.functional.selu", cases=one_input(-6, 6), errors=not_a_tensor, aliases=("selu",), special="ieee")
+@rule(
+    "nn.functional.selu",
+    cases=one_input(-6, 6),
+    errors=not_a_tensor,
+    aliases=("selu",),
+    special="ieee",
+    elementwise=True,
+)
 def selu(input: Array, inplace=False):
     """scale (x where x > 0, else alpha (exp(x) - 1)), with the constants that keep mean and variance.
 
@@ -254,6 +274,7 @@ def selu(input: Array, inplace=False):
     errors=lambda draw: [(Case((draw.reals((2,)), 0.0)), RuntimeError), (Case((None,)), TypeError)],
     aliases=("celu",),
     special="ieee",
+    elementwise=True,
 )
 def celu(input: Array, alpha=1.0, inplace=False):
     """x where x > 0, else alpha (exp(x / alpha) - 1); alpha is not 0.

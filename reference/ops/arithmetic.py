@@ -10,7 +10,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
-from reference.rule import Array, Case, Rule, absolute, conj, is_inexact, is_stepping, rule, unbroadcast
+from reference.rule import Array, Case, Rule, absolute, conj, is_array, is_inexact, is_stepping, rule, unbroadcast
 
 
 def nonzero(draw: Draw, shape, low=0.5, high=4.0):
@@ -51,17 +51,28 @@ def floating(x):
     return x if x.dtype.kind in "fc" else x.astype(np.float64)
 
 
+def matched(*operands):
+    """The operands as torch promotes them: integers take the precision of the reals beside them (numpy would take both
+    to double), and a number among integers their dtype."""
+    dtypes = [x.real.dtype for x in operands if is_array(x)]
+    if reals := [d for d in dtypes if d.kind == "f"]:
+        return tuple(x.astype(np.result_type(*reals)) if is_array(x) and not is_inexact(x) else x for x in operands)
+    if integers := [d for d in dtypes if d.kind in "iu"]:
+        return tuple(np.asarray(x).astype(np.result_type(*integers)) if type(x) is int else x for x in operands)
+    return operands
+
+
 def unary(
     name: str, cases: Callable[[Draw], Case], *aliases: str, **flags: Any
 ) -> Callable[[Callable[..., Any]], Rule]:
-    """Register a function of one tensor that takes integers and bools to reals."""
+    """Register a function of the elements of one tensor that takes integers and bools to reals."""
 
     def register(fn: Callable[..., Any]) -> Rule:
         @functools.wraps(fn)
         def promoted(input, *args, **options):
             return fn(floating(input), *args, **options)
 
-        return rule(name, cases=cases, errors=not_a_tensor, aliases=aliases, **flags)(promoted)
+        return rule(name, cases=cases, errors=not_a_tensor, aliases=aliases, elementwise=True, **flags)(promoted)
 
     return register
 
@@ -89,8 +100,8 @@ def add(input: Array | float, other: Array | float, *, alpha=1):
 
     input, other: broadcast to the output.  Source: torch.add.
     """
-    out = np.add(input, weighted(alpha, other))
-    return out, lambda g: (to(input, g), to(other, weighted(np.conj(alpha), g)))
+    a, b = matched(input, other)
+    return np.add(a, weighted(alpha, b)), lambda g: (to(input, g), to(other, weighted(alpha.conjugate(), g)))
 
 
 @rule("sub", cases=scaled_cases, errors=unmatched, aliases=("subtract",), complex=True, special="ieee")
@@ -99,8 +110,8 @@ def sub(input: Array | float, other: Array | float, *, alpha=1):
 
     input, other: broadcast to the output.  Source: torch.sub.
     """
-    out = np.subtract(input, weighted(alpha, other))
-    return out, lambda g: (to(input, g), to(other, -weighted(np.conj(alpha), g)))
+    a, b = matched(input, other)
+    return np.subtract(a, weighted(alpha, b)), lambda g: (to(input, g), to(other, -weighted(alpha.conjugate(), g)))
 
 
 @rule("rsub", cases=scaled_cases, errors=unmatched, method=False, complex=True, special="ieee")
@@ -109,8 +120,8 @@ def rsub(input: Array | float, other: Array | float, *, alpha=1):
 
     input, other: broadcast to the output.  Source: torch.rsub.
     """
-    out = np.subtract(other, weighted(alpha, input))
-    return out, lambda g: (to(input, -weighted(np.conj(alpha), g)), to(other, g))
+    a, b = matched(input, other)
+    return np.subtract(b, weighted(alpha, a)), lambda g: (to(input, -weighted(alpha.conjugate(), g)), to(other, g))
 
 
 @rule("mul", cases=two_inputs(), errors=unmatched, aliases=("multiply",), complex=True, special="ieee")
@@ -119,8 +130,8 @@ def mul(input: Array | float, other: Array | float):
 
     input, other: broadcast to the output.  Source: torch.mul.
     """
-    a, b = np.asarray(input), np.asarray(other)
-    return a * b, lambda g: (to(input, g * conj(b)), to(other, g * conj(a)))
+    a, b = matched(input, other)
+    return np.multiply(a, b), lambda g: (to(input, g * conj(b)), to(other, g * conj(a)))
 
 
 def quotient_cases(draw: Draw):
@@ -142,8 +153,9 @@ def div(input: Array | float, other: Array | float, *, rounding_mode=None):
     input, other: broadcast to the output; integers stay integers when rounded.  Source: torch.div.
     """
     if rounding_mode is None:
-        out = np.true_divide(input, other)
-        return out, lambda g: (to(input, g / conj(np.asarray(other))), to(other, -g * conj(out / other)))
+        a, b = matched(input, other)
+        out = np.true_divide(a, b)
+        return out, lambda g: (to(input, g / conj(b)), to(other, -g * conj(out / b)))
     top, bottom = np.real(input), np.real(other)
     if rounding_mode == "floor" or np.result_type(top, bottom).kind in "iu":
         out = np.floor_divide(top, bottom)
@@ -169,7 +181,9 @@ def true_divide(input: Array | float, other: Array | float):
     return div.fn(input, other)
 
 
-@rule("neg", cases=one_input(), errors=not_a_tensor, aliases=("negative",), complex=True, special="ieee")
+@rule(
+    "neg", cases=one_input(), errors=not_a_tensor, aliases=("negative",), complex=True, special="ieee", elementwise=True
+)
 def neg(input: Array):
     """-x.
 
@@ -182,7 +196,15 @@ def modulus_cases(draw: Draw):
     return Case((nonzero(draw, draw.shape()),)) if draw.complex else one_input()(draw)
 
 
-@rule("abs", cases=modulus_cases, errors=not_a_tensor, aliases=("absolute",), complex=True, special="ieee")
+@rule(
+    "abs",
+    cases=modulus_cases,
+    errors=not_a_tensor,
+    aliases=("absolute",),
+    complex=True,
+    special="ieee",
+    elementwise=True,
+)
 def abs_(input: Array):
     """|x|, real; the derivative at 0 is 0.
 
@@ -214,12 +236,12 @@ def lerp(input: Array, end: Array, weight: Array | float):
 
     input, end, weight: broadcast to the output; weight may be a number.  Source: torch.lerp.
     """
-    way, share = end - input, np.asarray(weight)
+    way = end - input
     # from the nearer end, so that a weight of 1 gives `end` itself
-    out = np.where(np.abs(share.real) < 0.5, input + share * way, end - (1 - share) * way)
+    out = np.where(np.abs(weight.real) < 0.5, input + weight * way, end - (1 - weight) * way)
     return out, lambda g: (
-        to(input, g * conj(1 - share)),
-        to(end, g * conj(share)),
+        to(input, g * conj(1 - weight)),
+        to(end, g * conj(weight)),
         to(weight, g * conj(way)),
     )
 

@@ -183,11 +183,15 @@ def bessel(name, value, slope, curvature, low, high, text, *waivers):
     )
 
 
+def spherical(n, x):
+    return special.spherical_jn(n, x).astype(x.dtype)  # scipy has it in double precision alone
+
+
 _J, _Y = "The Bessel function of the first kind, of order", "The Bessel function of the second kind, of order"
 _I, _K = "The modified Bessel function of the first kind, of order", "The modified one of the second kind, of order"
 j0, j1, y0, y1, k0, k1 = special.j0, special.j1, special.y0, special.y1, special.k0, special.k1
 k0e, k1e, jn, iv = special.k0e, special.k1e, special.jv, special.iv
-spherical, airy = special.spherical_jn, special.airy
+airy = special.airy
 # Derivatives are written with the next order wherever the recurrence would cancel.
 for _row in (
     ("bessel_j0", j0, lambda x: -j1(x), lambda x: over(j1(x), x) - j0(x), -12.0, 12.0, f"{_J} 0."),

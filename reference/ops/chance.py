@@ -37,7 +37,13 @@ def impossible(kind: type[Exception]) -> Callable[[Draw], Any]:
 
 
 def functional(name: str, low: int = 0, high: int = 3, complex: bool = True) -> Callable[[Callable[..., Any]], Rule]:
-    return rule(f"nn.functional.{name}", cases=dropout_cases(low, high), errors=impossible(ValueError), complex=complex)
+    return rule(
+        f"nn.functional.{name}",
+        cases=dropout_cases(low, high),
+        errors=impossible(ValueError),
+        complex=complex,
+        elementwise=True,
+    )
 
 
 @functional("dropout")
@@ -101,7 +107,7 @@ def builtin(name: str, low: int = 0, complex: bool = True) -> None:
         # in place on a tensor that requires a gradient, nothing may be dropped
         cases = dropout_cases(low, 3, all_of_it=path == name)
 
-        @rule(path, cases=cases, errors=impossible(RuntimeError), complex=complex, method=False)
+        @rule(path, cases=cases, errors=impossible(RuntimeError), complex=complex, method=False, elementwise=True)
         def plain(input: Array, p, train):
             """nn.functional's dropout of this name, every argument given.
 

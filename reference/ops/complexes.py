@@ -98,6 +98,7 @@ def polar(abs: Array, angle: Array):
     method=False,
     complex=True,
     special="ieee",
+    elementwise=True,
 )
 def real(input: Array):
     """The real part; a real tensor as it is.
@@ -116,6 +117,7 @@ def real(input: Array):
     aliases=("Tensor.imag.__get__", "Tensor.imag"),
     method=False,
     complex=True,
+    elementwise=True,
 )
 def imag(input: Array):
     """The imaginary part of complex numbers.
@@ -125,7 +127,15 @@ def imag(input: Array):
     return input.imag, lambda g: (1j * g,)
 
 
-@rule("conj", cases=any_shape, errors=none_given, aliases=("conj_physical",), complex=True, special="ieee")
+@rule(
+    "conj",
+    cases=any_shape,
+    errors=none_given,
+    aliases=("conj_physical",),
+    complex=True,
+    special="ieee",
+    elementwise=True,
+)
 def conjugate(input: Array):
     """The complex conjugate; a real tensor as it is.
 
@@ -134,7 +144,7 @@ def conjugate(input: Array):
     return conj(input), lambda g: (conj(g),)
 
 
-@rule("resolve_conj", cases=any_shape, errors=none_given, complex=True, special="ieee")
+@rule("resolve_conj", cases=any_shape, errors=none_given, complex=True, special="ieee", elementwise=True)
 def resolve_conj(input: Array):
     """The same numbers, a lazy conjugate carried out.
 
@@ -143,7 +153,7 @@ def resolve_conj(input: Array):
     return input, lambda g: (g,)
 
 
-@rule("resolve_neg", cases=any_shape, errors=none_given, complex=True, special="ieee")
+@rule("resolve_neg", cases=any_shape, errors=none_given, complex=True, special="ieee", elementwise=True)
 def resolve_neg(input: Array):
     """The same numbers, a lazy negative carried out.
 

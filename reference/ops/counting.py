@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.arithmetic import floating
 from reference.ops.reduce import axes, reduction, wrong_dim, wrong_dims
 from reference.rule import Array, Case, rule
 
@@ -178,8 +179,12 @@ def bincount(input: Array, weights: Array | None = None, minlength=0):
     input: (n) of integers, none negative; weights: (n); output: (max(input) + 1), at least `minlength`.
     Source: torch.bincount.
     """
-    out = np.bincount(input, weights, minlength)
-    return out.astype(np.int64) if weights is None else out, None
+    counts = np.bincount(input, minlength=minlength).astype(np.int64)
+    if weights is None or not input.size:  # torch too has no sums of nothing
+        return counts, None
+    sums = np.zeros(len(counts), floating(weights).dtype)  # np.bincount adds in double
+    np.add.at(sums, input, weights)
+    return sums, None
 
 
 RANGES = ((-4.0, 4.0), (-2.0, 2.0), (0.0, 4.0), (-8.0, 0.0))
@@ -220,7 +225,7 @@ def histc(input: Array, bins=100, min=0, max=0):
     input: (*); output: (bins).  Source: torch.histc.
     """
     low, high = (min, max) if min != max or not input.size else (input.min(), input.max())
-    return np.histogram(input, bins, widened(low, high))[0].astype(np.float64), None
+    return np.histogram(input, bins, widened(low, high))[0].astype(floating(input).real.dtype), None
 
 
 def widened(low, high, by=1.0):
@@ -266,14 +271,15 @@ def histogram(input: Array, bins: Array, *, range=None, weight: Array | None = N
     either side, and it is [0, 1] for no elements.
     input, weight: (*); bins: a number or (m + 1) increasing edges; outputs: (m), (m + 1).  Source: torch.histogram.
     """
+    kind = floating(input).real.dtype
     if isinstance(bins, np.ndarray) and bins.ndim:
         edges = bins
     else:
         low, high = range if range is not None else (input.min(), input.max()) if input.size else (0.0, 1.0)
         low, high = widened(low, high, 0.5)
-        edges = np.linspace(low, high, int(bins) + 1)
+        edges = np.linspace(low, high, int(bins) + 1, dtype=np.result_type(low, high, kind))
     weights = None if weight is None else weight.reshape(-1)
-    counts = np.histogram(input.reshape(-1), edges, weights=weights)[0].astype(np.float64)
+    counts = np.histogram(input.reshape(-1), edges, weights=weights)[0].astype(kind)
     if density:
         counts = counts / (counts.sum() * np.diff(edges))
     return (counts, edges), None

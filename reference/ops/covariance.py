@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_inexact, is_stepping, rule
+from reference.ops.arithmetic import floating, matched
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
 def observations(draw: Draw, low, **options):
@@ -65,11 +66,12 @@ def cov(input: Array, *, correction=1, fweights: Array | None = None, aweights: 
     input: (n), or (v, n) with a variable in each row; fweights (how often), aweights: (n); output: (v, v), () for one.
     Source: torch.cov.
     """
-    x = input if is_inexact(input) else input.astype(np.float64)
+    x = floating(input)
     x = x.reshape(1, -1) if x.ndim < 2 else x
-    n = x.shape[1]
-    f = np.ones(n) if fweights is None else fweights.reshape(-1) * 1.0
-    a = np.ones(n) if aweights is None else aweights.reshape(-1) * 1.0
+    ones = np.ones(x.shape[1], x.real.dtype)
+    f = ones if fweights is None else fweights.reshape(-1)
+    a = ones if aweights is None else aweights.reshape(-1)
+    x, f, a = matched(x, f, a)
     w = f * a
     total, square = w.sum(), (w * a).sum()
     freedom = total - correction * (1.0 if aweights is None else square / total)
@@ -191,7 +193,7 @@ def vander(x: Array, *, N=None):
     x: (*, n), or a number, taken for a vector of it; output: (*, n, N).  Source: torch.linalg.vander.
     """
     wide = np.atleast_1d(x)
-    powers = np.arange(wide.shape[-1] if N is None else N)
+    wide, powers = matched(wide, np.arange(wide.shape[-1] if N is None else N))
     out = wide[..., None] ** powers
 
     def vjp(g):

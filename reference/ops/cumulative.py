@@ -140,9 +140,9 @@ def logcumsumexp_room(input, dim):
     the exponentials of the two; an error of eps |log| in a logarithm is one of as many eps of the number.
     """
     x, back = rows(input.real, dim)
-    m, s = weighted(x, np.ones(x.shape))
+    m, s = weighted(x, 1.0)
     y = m + np.log(s)
-    top, total = weighted(-y[..., ::-1], np.ones(x.shape))
+    top, total = weighted(-y[..., ::-1], 1.0)
     terms = total[..., ::-1] * np.exp(x + top[..., ::-1])
     return back(terms * (1.0 + np.abs(x) + np.abs(y).max(-1, keepdims=True, initial=0.0)))
 
@@ -169,7 +169,7 @@ def logcumsumexp(input: Array, dim):
     input, output: (*).  Source: torch.logcumsumexp.
     """
     x, back = rows(input, dim)
-    m, s = weighted(x, np.ones(x.shape))
+    m, s = weighted(x, 1.0)
     y = m + np.log(s)
     if x.dtype.kind == "c" and not is_stepping():
         y = y + 2j * np.pi * turns(x, y)

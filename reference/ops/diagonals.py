@@ -78,6 +78,7 @@ def triangle_cases(draw: Draw):
     errors=refusing((RuntimeError,), shape=(3,)),
     complex=True,
     special="nonfinite",
+    elementwise=True,
 )
 def tril(input: Array, diagonal=0):
     """The matrices with zeros above the given diagonal.
@@ -93,6 +94,7 @@ def tril(input: Array, diagonal=0):
     errors=refusing((RuntimeError,), shape=(3,)),
     complex=True,
     special="nonfinite",
+    elementwise=True,
 )
 def triu(input: Array, diagonal=0):
     """The matrices with zeros below the given diagonal.
@@ -113,7 +115,7 @@ def trace(input: Array):
 
     input: (m, n); output: ().  Source: torch.trace.
     """
-    return np.trace(input), lambda g: (g * np.eye(*input.shape),)
+    return np.trace(input), lambda g: (g * np.eye(*input.shape, dtype=g.dtype),)
 
 
 def embed_cases(draw: Draw):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.arithmetic import floating, matched
 from reference.ops.joining import cat
 from reference.rule import Array, Case, conj, is_array, is_inexact, rule, unbroadcast
 
@@ -18,7 +19,7 @@ def spread(g, dim):
     """The adjoint of a[1:] - a[:-1] along `dim`."""
     shape = list(g.shape)
     shape[dim] = 1
-    zero = np.zeros(shape)
+    zero = np.zeros(shape, g.dtype)
     return np.concatenate([zero, g], axis=dim) - np.concatenate([g, zero], axis=dim)
 
 
@@ -26,7 +27,7 @@ def both(g, dim):
     """The adjoint of a[1:] + a[:-1] along `dim`."""
     shape = list(g.shape)
     shape[dim] = 1
-    zero = np.zeros(shape)
+    zero = np.zeros(shape, g.dtype)
     return np.concatenate([zero, g], axis=dim) + np.concatenate([g, zero], axis=dim)
 
 
@@ -89,7 +90,7 @@ def areas(y, x, dx, dim):
     dim %= y.ndim
     left, right = slice(None, -1), slice(1, None)
     if not y.shape[dim]:  # no sample: 0, which depends on nothing
-        return np.zeros(y.shape, np.result_type(y, np.float64)), dim, lambda g: (None, None)
+        return np.zeros(y.shape, floating(y).dtype), dim, lambda g: (None, None)
     means = (y[along(y.ndim, dim, left)] + y[along(y.ndim, dim, right)]) / 2.0
     if x is None:
         return means * dx, dim, lambda g: (both(g * dx / 2.0, dim) if is_inexact(y) else None, None)
@@ -97,7 +98,7 @@ def areas(y, x, dx, dim):
     shape = [1] * y.ndim
     shape[dim] = x.size
     wide = x.reshape(shape) if x.ndim == 1 else x.reshape((1,) * (y.ndim - x.ndim) + x.shape)
-    widths = wide[along(wide.ndim, dim, right)] - wide[along(wide.ndim, dim, left)]
+    means, widths = matched(means, wide[along(wide.ndim, dim, right)] - wide[along(wide.ndim, dim, left)])
 
     def vjp(g):
         gy = both(unbroadcast(g * conj(widths), means.shape), dim) / 2.0 if is_inexact(y) else None
@@ -213,7 +214,7 @@ def gradient(input: Array, *, spacing: list[Array] | float | None = None, dim=No
     made = [slopes(input, s, d, edge_order) for s, d in zip(steps, dims)]
 
     def vjp(gs):
-        total, spacings = np.zeros(input.shape), []
+        total, spacings = np.zeros(input.shape, input.dtype), []
         for g, (_, back) in zip(gs, made):
             gx, gs = back(g)
             total = total + gx
@@ -229,9 +230,9 @@ def slopes(f, spacing, dim, edge_order):
     With the divided differences d_i = (f_(i+1) - f_i) / h_i, the parabola through i-1, i, i+1 has slope
     (h_i d_(i-1) + h_(i-1) d_i) / (h_(i-1) + h_i) at i: a weighted mean.
     """
-    f = np.moveaxis(f if is_inexact(f) else f.astype(np.float64), dim, 0)
+    f = np.moveaxis(floating(f), dim, 0)
     given = is_array(spacing) and spacing.ndim == 1
-    h = np.diff(spacing * 1.0) if given else np.full(f.shape[0] - 1, spacing)
+    h = np.diff(matched(f, spacing)[1]) if given else np.full(f.shape[0] - 1, spacing, np.result_type(f.real, spacing))
     h = h.reshape((-1,) + (1,) * (f.ndim - 1))
     d = np.diff(f, axis=0) / h
     t = h[:-1] + h[1:]

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import to, unmatched
+from reference.ops.arithmetic import floating, to, unmatched
 from reference.ops.reduce import axes, kept_shape
 from reference.ops.vector_norm import away_from_zero, inverse, p_norm
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule, unbroadcast
@@ -19,8 +19,8 @@ def norm_of(gap, p, over, keepdim=False):
     """p_norm, which is 0 over nothing for every order."""
     if math.prod(gap.shape[d] for d in over) == 0:
         kept = kept_shape(gap.shape, over)
-        y = np.zeros(kept if keepdim else [n for d, n in enumerate(gap.shape) if d not in over])
-        return y, lambda g, slip=0.0: np.zeros(gap.shape)
+        shape = kept if keepdim else [n for d, n in enumerate(gap.shape) if d not in over]
+        return np.zeros(shape, floating(gap).real.dtype), lambda g, slip=0.0: np.zeros(gap.shape, g.dtype)
     return p_norm(gap, p, over, keepdim)
 
 

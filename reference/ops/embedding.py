@@ -25,11 +25,11 @@ def shorten(weight, index, max_norm, norm_type):
     weight[rows] *= np.where(size > max_norm, max_norm / (size + 1e-7), 1.0)
 
 
-def shares(index, rows, by_frequency):
+def shares(index, rows, by_frequency, dtype):
     """The share of its gradient that reaches each row: all, or one over how often it is named."""
     if not by_frequency:
-        return np.ones(rows)
-    return 1.0 / np.maximum(np.bincount(index.reshape(-1), minlength=rows), 1)
+        return np.ones(rows, dtype)
+    return 1.0 / np.maximum(np.bincount(index.reshape(-1), minlength=rows), 1).astype(dtype)
 
 
 @rule(
@@ -53,7 +53,7 @@ def embedding(input: Array, weight: Array, padding_idx=None, max_norm=None, norm
     """
     if max_norm is not None:
         shorten(weight, input, max_norm, norm_type)
-    share = shares(input, len(weight), scale_grad_by_freq)
+    share = shares(input, len(weight), scale_grad_by_freq, weight.real.dtype)
     if padding_idx is not None:
         share[padding_idx] = 0.0
     plain = padding_idx is None and not scale_grad_by_freq

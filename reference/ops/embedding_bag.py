@@ -22,7 +22,7 @@ def bags(weight, index, offsets, mode, scale_grad_by_freq, factors, include_last
     kept = np.ones(len(index), bool) if padding_idx is None else index != padding_idx % rows
     places, home = index[kept], bag[kept]
     sizes = np.bincount(home, minlength=count)
-    share = shares(index, rows, scale_grad_by_freq)[:, None]
+    share = shares(index, rows, scale_grad_by_freq, weight.real.dtype)[:, None]
     table = weight
     if is_stepping() and scale_grad_by_freq:  # so that the tangent has the same shares
         table = weight.real + 1j * weight.imag * share
@@ -36,9 +36,9 @@ def bags(weight, index, offsets, mode, scale_grad_by_freq, factors, include_last
 
         return (y, bag, sizes, np.where(sizes[:, None] > 0, chosen, 0)), pull
     seen = table[places]
-    factor = np.ones((len(places), 1)) if factors is None else factors[kept][:, None]
+    factor = np.ones((len(places), 1), weight.real.dtype) if factors is None else factors[kept][:, None]
     if mode == "mean":
-        factor = 1.0 / sizes[home][:, None]
+        factor = 1.0 / sizes[home][:, None].astype(weight.real.dtype)
     scaled = seen * factor
     y = np.zeros((count, width), scaled.dtype)
     np.add.at(y, home, scaled)

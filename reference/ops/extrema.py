@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.arithmetic import floating
 from reference.ops.reduce import axes, kept_shape, reduction, wrong_dim, wrong_dims
 from reference.rule import Array, Case, rule, unbroadcast
 
@@ -16,7 +17,7 @@ def extremum(x, over, keepdim, pick):
 
     def shares():
         ties = x.real == best
-        return ties / ties.sum(axis=over, keepdims=True)
+        return ties / ties.sum(axis=over, keepdims=True).astype(best.dtype)
 
     y = best
     if x.dtype.kind == "c":  # the tangent is the average over the ties, as the gradient is
@@ -100,11 +101,10 @@ def max_errors(draw: Draw):
 
 def pairwise(x, y, above, pick):
     """The larger (or smaller) of two, as `above` says of x against y; ties share the gradient equally."""
-    share = above(x.real, y.real) + 0.5 * (x.real == y.real)
+    out = pick(x.real, y.real)
+    share = (above(x.real, y.real) + 0.5 * (x.real == y.real)).astype(floating(out).dtype)
     if x.dtype.kind == "c" or y.dtype.kind == "c":
         out = share * x + (1.0 - share) * y
-    else:
-        out = pick(x, y)
     return out, lambda g: (
         unbroadcast(g * share, x.shape), None, unbroadcast(g * (1.0 - share), y.shape)
     )  # fmt: skip
@@ -167,10 +167,10 @@ def median_of(input, dim, keepdim, skip_nan):
         outs, back = along(input, dim, keepdim, lambda x, d: middle(x, d, skip_nan))
         return outs, lambda g: (back(g[0]),)
     if input.size == 0:
-        return np.full((), np.nan), lambda g: (np.zeros_like(input),)
+        return np.full((), np.nan, floating(input).real.dtype), lambda g: (np.zeros_like(input),)
     (value, _), _ = along(input.reshape(-1), 0, False, lambda x, d: middle(x, d, skip_nan))
     ties = (input.real == value.real) | (np.isnan(input.real) & np.isnan(value.real))
-    share = ties / ties.sum()
+    share = ties / ties.sum().astype(input.real.dtype)
     if input.dtype.kind == "c":
         value = value.real + (share * (input - value.real)).sum()
     return value, lambda g: (g * share,)

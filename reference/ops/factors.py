@@ -27,7 +27,7 @@ def strict(m):
     """The adjoint of C -> its part antihermitian with the same strict lower triangle and imaginary diagonal."""
     lower = np.tril(m - herm(m), -1)
     if is_complex(m):
-        lower = lower + 1j * np.eye(m.shape[-1]) * m.imag
+        lower = lower + 1j * (np.eye(m.shape[-1], dtype=bool) * m.imag)
     return lower
 
 
@@ -159,7 +159,7 @@ def permutation(pivots, m):
         p = flat[:, j] - 1
         here = order[rows, p]
         order[rows, p], order[:, j] = order[:, j], here
-    return np.eye(m)[order].swapaxes(-1, -2).reshape(*pivots.shape[:-1], m, m)
+    return np.eye(m, dtype=bool)[order].swapaxes(-1, -2).reshape(*pivots.shape[:-1], m, m)
 
 
 def split(lu):

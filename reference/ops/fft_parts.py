@@ -30,7 +30,8 @@ def resized(x, n, dim):
     have = x.shape[dim]
     if n <= have:
         return np.take(x, np.arange(n), axis=dim) if n < have else x
-    return np.concatenate([x, np.zeros([n - m if i == dim % x.ndim else m for i, m in enumerate(x.shape)])], axis=dim)
+    more = [n - m if i == dim % x.ndim else m for i, m in enumerate(x.shape)]
+    return np.concatenate([x, np.zeros(more, x.dtype)], axis=dim)
 
 
 def exponentials(x, n, dim, inverse):
@@ -69,13 +70,13 @@ NORMWISE = Waiver(
 )
 
 
-def halves(n, dim, ndim):
+def halves(n, dim, like):
     """How often the full spectrum of n real points has each coefficient of the half one: 1, 2, .., 2, (1)."""
-    counts = np.full(n // 2 + 1, 2.0)
+    counts = np.full(n // 2 + 1, 2.0, like.real.dtype)
     counts[0] = 1.0
     if n % 2 == 0:
         counts[-1] = 1.0
-    return counts.reshape([-1 if i == dim % ndim else 1 for i in range(ndim)])
+    return counts.reshape([-1 if i == dim % like.ndim else 1 for i in range(like.ndim)])
 
 
 def complex_transform(x, sizes, dims, norm, inverse):
@@ -116,7 +117,7 @@ def from_half(x, n, dim, norm, conjugate):
     y = np.fft.irfft(np.conj(x) if conjugate else x, n, dim, norm="forward")
 
     def vjp(g):
-        half = factor * halves(n, dim, x.ndim) * np.fft.rfft(g, n, dim)
+        half = factor * halves(n, dim, g) * np.fft.rfft(g, n, dim)
         grad = resized(np.conj(half) if conjugate else half, x.shape[dim], dim)
         return (grad if x.dtype.kind == "c" else grad.real,)
 

@@ -9,8 +9,9 @@ from scipy import special
 
 from reference.draw import Draw
 from reference.ops.activation import lift
-from reference.ops.arithmetic import to, unary, unmatched
-from reference.ops.special import gamma_cases, psi
+from reference.ops.arithmetic import floating, to, unary, unmatched
+from reference.ops.powers import operand
+from reference.ops.special import gamma_cases, plain_polygamma, psi
 from reference.rule import Array, Case, is_array, rule
 
 STEP = 2.0**-20
@@ -146,7 +147,7 @@ def derivative_of_psi(n, x):
     """polygamma(n, x), with the next one for its slope."""
     if n == 0:
         return psi(x)
-    return lift(x, lambda t: special.polygamma(n, t), lambda t: special.polygamma(n + 1, t))
+    return lift(x, lambda t: plain_polygamma(n, t), lambda t: plain_polygamma(n + 1, t))
 
 
 def polygamma_cases(draw: Draw):
@@ -167,6 +168,7 @@ def polygamma_cases(draw: Draw):
     ],
     aliases=("special.polygamma",),
     method=False,  # the method has its arguments the other way round
+    elementwise=True,
 )
 def polygamma(n, input: Array):
     """The n-th derivative of digamma: (-1)^(n+1) n! sum over k >= 0 of (x + k)^-(n+1), for n > 0.
@@ -179,7 +181,7 @@ def polygamma(n, input: Array):
     return derivative_of_psi(n, x), lambda g: (g * derivative_of_psi(n + 1, x),)
 
 
-@rule("Tensor.polygamma", cases=lambda draw: Case(polygamma_cases(draw).args[::-1]))
+@rule("Tensor.polygamma", cases=lambda draw: Case(polygamma_cases(draw).args[::-1]), elementwise=True)
 def polygamma_of(self: Array, n):
     """polygamma(n, self).
 
@@ -200,7 +202,7 @@ def zeta(input: Array | float, other: Array | float):
 
     input, other: broadcast to the output.  Source: torch.special.zeta.
     """
-    s, q = (x if is_array(x) else np.asarray(float(x)) for x in (input, other))
+    s, q = floating(operand(input, other)), floating(operand(other, input))
     out = hurwitz(s, q)
     return out, lambda g: (None, to(other, -g * s * hurwitz(s + 1.0, q)) if is_array(other) else None)
 

@@ -17,17 +17,18 @@ def reflect(x, low, high):
     """x folded back and forth between low and high, and the sign of each fold's slope."""
     span = high - low
     if span == 0:
-        return np.full(x.shape, low), np.zeros(x.shape)
+        return np.full_like(x.real, low), np.zeros_like(x.real)
     turns = np.floor((x.real - low) / span)
     even = turns % 2 == 0
     rest = x - low - turns * span
-    return np.where(even, low + rest, high - rest), np.where(even, 1.0, -1.0)
+    return np.where(even, low + rest, high - rest), np.where(even, 1.0, -1.0).astype(x.real.dtype)
 
 
 def clip(x, size):
     """x inside [0, size - 1], and the slope: 0 at the ends and beyond."""
     inside = (x.real > 0) & (x.real < size - 1)
-    return np.where(inside, x, np.where(x.real <= 0, 0.0, size - 1.0)), inside * 1.0
+    end = np.where(x.real <= 0, 0.0, size - 1.0).astype(x.real.dtype)
+    return np.where(inside, x, end), inside.astype(x.real.dtype)
 
 
 def fold(x, size, padding_mode, align_corners):
@@ -63,19 +64,19 @@ def taps(x, size, mode, padding_mode, align_corners):
     half = (size - 1) / 2.0 if align_corners else size / 2.0
     place = (x + 1.0) * half - (0.0 if align_corners else 0.5)
     if mode == "bicubic":  # the pixels are folded, not the coordinate
-        first = np.floor(place.real)[..., None] + np.arange(-1, 3)
+        first = np.floor(place.real)[..., None] + np.arange(-1, 3, dtype=place.real.dtype)
         at, _ = fold(first, size, padding_mode, align_corners)
         weights, slopes = keys(place), keys(place, 1) * half
     else:
         place, slope = fold(place, size, padding_mode, align_corners)
         if mode == "nearest":
             at = np.rint(place.real)[..., None]
-            weights, slopes = np.ones(at.shape), np.zeros(at.shape)
+            weights, slopes = np.ones_like(at), np.zeros_like(at)
         else:
             low = np.floor(place.real)
             at, part = np.stack([low, low + 1.0], -1), place - low
             weights = np.stack([1.0 - part, part], -1)
-            slopes = np.stack([-half * slope * np.ones(low.shape), half * slope * np.ones(low.shape)], -1)
+            slopes = np.stack([-half * slope * np.ones_like(low), half * slope * np.ones_like(low)], -1)
     inside = (at >= 0) & (at < size)
     return np.where(inside, at, 0).astype(np.int64), weights * inside, slopes * inside
 
@@ -200,7 +201,7 @@ def affine_grid(theta: Array, size, align_corners=None):
         np.linspace(-1.0, 1.0, s) * (1.0 if align_corners else (s - 1) / s) if s > 1 else np.zeros(1) for s in sizes
     ]
     base = np.stack([*np.meshgrid(*lines, indexing="ij")[::-1], np.ones(sizes)], -1)
-    base = base.reshape(math.prod(sizes), len(sizes) + 1)
+    base = base.reshape(math.prod(sizes), len(sizes) + 1).astype(np.result_type(theta.real, np.float32))
     y = base @ theta.swapaxes(1, 2)
 
     def vjp(g):

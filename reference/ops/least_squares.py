@@ -69,22 +69,21 @@ DIFFERENCED = Waiver(
 )
 
 
+def complement(projector):
+    """The projector on what is left of the space."""
+    return np.eye(projector.shape[-1], dtype=projector.dtype) - projector
+
+
 def pinv_tangent(a, y, step):
     """dY of Y = A^+ for dA."""
-    m, n = a.shape[-2:]
     sh = herm(step)
-    return (
-        -y @ step @ y + y @ herm(y) @ sh @ (np.eye(m) - a @ y) + (np.eye(n) - y @ a) @ sh @ herm(y) @ y
-    )  # fmt: skip
+    return -y @ step @ y + y @ herm(y) @ sh @ complement(a @ y) + complement(y @ a) @ sh @ herm(y) @ y
 
 
 def pinv_adjoint(a, y, g):
     """-Y^H g Y^H + (1 - A Y) g^H Y Y^H + Y^H Y g^H (1 - Y A)."""
-    m, n = a.shape[-2:]
     yh, gh = herm(y), herm(g)
-    return (
-        -yh @ g @ yh + (np.eye(m) - a @ y) @ gh @ y @ yh + yh @ y @ gh @ (np.eye(n) - y @ a)
-    )  # fmt: skip
+    return -yh @ g @ yh + complement(a @ y) @ gh @ y @ yh + yh @ y @ gh @ complement(y @ a)
 
 
 def symmetric(draw: Draw):
@@ -218,7 +217,7 @@ def lstsq(input: Array, b: Array, rcond=None, *, driver=None):
     x = y @ rhs
     s = np.linalg.svd(input.real if is_stepping() else input, compute_uv=False)
     rank = (s > cutoff(input, s, None, rcond)).sum(-1)
-    nothing = np.zeros(0)
+    nothing = np.zeros(0, s.dtype)
     full = m > n and driver != "gelsy" and bool((rank == n).all())
     error = input @ x - rhs
     square_error = error * error if is_stepping() else np.abs(error) ** 2

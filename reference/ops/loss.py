@@ -24,7 +24,7 @@ def reduced(loss, how, count=None):
     """The loss as it is, its sum, or its sum over `count` (its size unless given); and the way back for g."""
     if how == "none":
         return loss, lambda g: g
-    divisor = np.asarray(1.0 if how == "sum" else loss.size if count is None else count)
+    divisor = 1.0 if how == "sum" else loss.size if count is None else count
     return loss.sum() / divisor, lambda g: np.broadcast_to(g / divisor, loss.shape)
 
 

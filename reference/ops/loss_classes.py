@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from reference.draw import Draw
@@ -15,20 +17,20 @@ def along_classes(weight, ndim, dim):
     return 1.0 if weight is None else weight.reshape([-1 if i == dim else 1 for i in range(ndim)])
 
 
-def chosen(target, classes, dim, ignore_index):
+def chosen(target, classes, dim, ignore_index, dtype):
     """Ones at the classes that the target names, zeros elsewhere, and which targets count."""
     counts = target != ignore_index
     safe = np.where(counts, target, 0)
     if np.any((safe < 0) | (safe >= classes)):
         raise IndexError("a target is out of bounds")
-    hot = np.zeros((*target.shape, classes))
-    np.put_along_axis(hot, safe[..., None], 1.0 * counts[..., None], -1)
+    hot = np.zeros((*target.shape, classes), dtype)
+    np.put_along_axis(hot, safe[..., None], counts[..., None].astype(dtype), -1)
     return np.moveaxis(hot, -1, dim), counts
 
 
-def named_weights(weight, target, counts):
-    """The weight of each target, zero where it does not count."""
-    return 1.0 * counts if weight is None else np.where(counts, weight[np.where(counts, target, 0)], 0.0)
+def named_weight(weight, target, counts):
+    """The sum of the weights of the targets that count."""
+    return float(counts.sum()) if weight is None else np.where(counts, weight[np.where(counts, target, 0)], 0.0).sum()
 
 
 def picked(q, log):
@@ -76,9 +78,9 @@ def nll_loss(input: Array, target: Array, weight: Array | None = None, size_aver
     Source: torch.nn.NLLLoss.
     """
     dim = 0 if input.ndim == 1 else 1
-    hot, counts = chosen(target, input.shape[dim], dim, ignore_index)
+    hot, counts = chosen(target, input.shape[dim], dim, ignore_index, input.real.dtype)
     q = hot * along_classes(weight, input.ndim, dim)
-    total = named_weights(weight, target, counts).sum()
+    total = named_weight(weight, target, counts)
     y, back = reduced(-picked(q, input).sum(axis=dim), mode(reduction, size_average, reduce), total)
     return y, lambda g: (-q * np.expand_dims(back(g), dim), None, None)
 
@@ -119,12 +121,12 @@ def cross_entropy(input: Array, target: Array, weight: Array | None = None, size
     log, softmax = shifted - np.log(total), e / total
     soft = is_inexact(target) and target.shape == input.shape
     if soft:
-        p, count = (1.0 - s) * target + s / classes if s else target, np.prod(target.shape) / max(classes, 1)
+        p, count = (1.0 - s) * target + s / classes if s else target, math.prod(target.shape) / max(classes, 1)
         terms = w * p * log
     else:
-        hot, counts = chosen(target, classes, dim, ignore_index)
-        p = (1.0 - s) * hot + s / classes * np.expand_dims(counts, dim)
-        count = named_weights(weight, target, counts).sum()
+        hot, counts = chosen(target, classes, dim, ignore_index, input.real.dtype)
+        p = (1.0 - s) * hot + s / classes * np.expand_dims(counts, dim).astype(hot.dtype)
+        count = named_weight(weight, target, counts)
         terms = picked(w * p, log)
     y, back = reduced(-terms.sum(axis=dim), mode(reduction, size_average, reduce), count)
 

@@ -92,7 +92,8 @@ def classified(log_probs, targets, input_lengths, target_lengths, blank, reducti
     found, posterior = likelihood(x, labels, steps, counts, blank)
     hidden = np.isneginf(found.real) if zero_infinity else np.zeros(len(found), bool)
     loss = np.where(hidden, 0.0, -found)
-    scale = 1.0 / (np.maximum(counts, 1) * len(counts)) if reduction == "mean" else np.ones(len(counts))
+    divisor = np.maximum(counts, 1) * len(counts) if reduction == "mean" else np.ones(len(counts))
+    scale = 1.0 / divisor.astype(p.dtype)
     y = (loss[0] if alone else loss) if reduction == "none" else (loss * scale).sum()
 
     def vjp(g):

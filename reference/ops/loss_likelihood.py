@@ -8,7 +8,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import sigma
-from reference.ops.arithmetic import to
+from reference.ops.arithmetic import floating, to
 from reference.ops.loss import beside, mode, reduced, reductions, unmatched
 from reference.rule import Array, Case, Waiver, rule
 
@@ -224,7 +224,7 @@ def gaussian_nll_loss(input: Array, target: Array, var: Array | float, full=Fals
     number; output: (*) or ().
     Source: Nix and Weigend (1994); torch.nn.GaussianNLLLoss.
     """
-    v = var if isinstance(var, np.ndarray) else np.full(input.shape, float(var))
+    v = var if isinstance(var, np.ndarray) else np.full(input.shape, var, floating(input).real.dtype)
     if v.shape != input.shape and v.shape == input.shape[:-1]:
         v = v[..., None]
     v = v + np.maximum(eps - v.real, 0.0)

@@ -47,7 +47,7 @@ def hinge_embedding_loss(input: Array, target: Array, margin=1.0, size_average=N
     # a target is 1 or -1; a rounding of it, by which sensitivities are measured, is the same
     same, other = np.abs(target.real + 1.0) > 2.0**-10, np.abs(target.real - 1.0) > 2.0**-10
     y, back = reduced(np.where(same, input, 0.0) + np.where(other, hinge, 0.0), mode(reduction, size_average, reduce))
-    return y, lambda g: (to(input, back(g) * (1.0 * same - 1.0 * (other & on))), None)
+    return y, lambda g: (to(input, back(g) * (same.astype(np.int8) - (other & on))), None)
 
 
 def ranking_cases(draw: Draw):
@@ -134,7 +134,7 @@ def cosine_embedding_loss(input1: Array, input2: Array, target: Array, margin=0.
     )
 
     def vjp(g):
-        gc = np.asarray(back(g) * (1.0 * (unlike & on) - 1.0 * like))
+        gc = np.asarray(back(g) * ((unlike & on).astype(np.int8) - like))
         along, first, second = ((gc * v)[..., None] for v in (1.0 / size, c / left, c / right))
         return to(input1, along * b - first * a), to(input2, along * a - second * b), None
 
@@ -224,10 +224,10 @@ def triplet_margin_loss(anchor: Array, positive: Array, negative: Array, margin=
 
     near, pull_near = distance(anchor, positive)
     far, pull_far = distance(anchor, negative)
-    share = np.ones(())
+    share: Array | float = 1.0
     if swap:
         other, pull_other = distance(positive, negative)
-        share = np.where(far.real == other.real, 0.5, far.real < other.real)
+        share = np.where(far.real == other.real, 0.5, far.real < other.real).astype(far.real.dtype)
         chosen = share * far + (1.0 - share) * other
     hinge, on = above(margin + near - (chosen if swap else far))
     y, back = reduced(hinge, mode(reduction, size_average, reduce))

@@ -42,7 +42,7 @@ def blended(input, beta, multiplied, alpha):
         out = out != 0
 
     def vjp(g):
-        return unbroadcast(np.conj(beta) * g, input.shape), *back(np.conj(alpha) * g)
+        return unbroadcast(beta.conjugate() * g, input.shape), *back(alpha.conjugate() * g)
 
     return out, vjp
 

@@ -105,7 +105,7 @@ def extreme(x, keepdim, largest):
     polar = left[..., :, None] * right[..., None, :]
     tied = s == value.real[..., None]
     if not real and tied.sum() > value.size:  # equal extremes share the gradient, as those of amax do
-        share = tied / tied.sum(axis=-1, keepdims=True)
+        share = tied / tied.sum(axis=-1, keepdims=True, dtype=s.dtype)
         polar = (u[..., :, : s.shape[-1]] * share[..., None, :]) @ vh[..., : s.shape[-1], :]
     y = value[..., None, None] if keepdim else value
     return y, lambda g: g.reshape(value.shape)[..., None, None] * polar
@@ -114,7 +114,7 @@ def extreme(x, keepdim, largest):
 def turn(basis, s, i, here, there):
     """The change of the i-th singular vector in `basis`, by u_j^T dA v_i (here) and u_i^T dA v_j (there)."""
     n = basis.shape[-1]
-    other = np.zeros((*s.shape[:-1], n))
+    other = np.zeros((*s.shape[:-1], n), s.dtype)
     other[..., : s.shape[-1]] = s
     padded = np.zeros(other.shape, there.dtype)
     m = min(n, there.shape[-1])
@@ -203,7 +203,7 @@ def matrix_norm(input: Array, ord="fro", dim=(-2, -1), keepdim=False, *, dtype=N
         return y, lambda g: (back(g),)
     a = np.moveaxis(x, over, (-2, -1))
     if a.shape[-1] == 0 or a.shape[-2] == 0:
-        y, back = np.zeros(a.shape[:-2] + ((1, 1) if keepdim else ())), lambda g: np.zeros_like(a)
+        y, back = np.zeros(a.shape[:-2] + ((1, 1) if keepdim else ()), a.real.dtype), lambda g: np.zeros_like(a)
     elif ord in (2, -2):
         y, back = extreme(a, keepdim, ord > 0)
     else:

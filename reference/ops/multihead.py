@@ -14,16 +14,16 @@ from reference.ops.softmax import softmax_of
 from reference.rule import DERIVATIVES, Array, Case, Waiver, rule, unbroadcast
 
 
-def additive(mask):
+def additive(mask, dtype):
     """What a mask adds to the scores: -inf where it is True, or itself."""
-    return np.where(mask, -np.inf, 0.0) if mask.dtype.kind == "b" else mask
+    return np.where(mask, -np.inf, 0.0).astype(dtype) if mask.dtype.kind == "b" else mask
 
 
 def grown(x, count, axis=-1):
     """x with `count` zeros more at the end of the axis."""
     shape = list(x.shape)
     shape[axis] = count
-    return np.concatenate([x, np.zeros(shape)], axis)
+    return np.concatenate([x, np.zeros(shape, x.dtype)], axis)
 
 
 def split_heads(x, heads):
@@ -134,6 +134,7 @@ def vanishing_room(query, key, *rest, **options):
         ),
         Waiver(
             "under autocast the products inside are in bfloat16, and the weights come out in float32",
+            factor=2.0**16,  # the roundings of bfloat16, as far as the layers behind magnify them
             room=lowered_room,
             checks=("autocast",),
         ),
@@ -181,15 +182,16 @@ def multi_head_attention_forward(
     if add_zero_attn:
         k, v = grown(k, 1, 1), grown(v, 1, 1)
     more = k.shape[1] - columns
-    mask = np.zeros((1, 1, 1))
+    dtype = query.real.dtype
+    mask = np.zeros((1, 1, 1), dtype)
     if is_causal and key_padding_mask is None and not need_weights:
-        mask = additive(np.arange(columns + more) > np.arange(length)[:, None])[None]
+        mask = additive(np.arange(columns + more) > np.arange(length)[:, None], dtype)[None]
         attn_mask = None
     if attn_mask is not None:
-        seen = additive(attn_mask)
+        seen = additive(attn_mask, dtype)
         mask = grown(seen if seen.ndim == 3 else seen[None], more)
     if key_padding_mask is not None:
-        padding = grown(additive(key_padding_mask).reshape(batch, columns), more)
+        padding = grown(additive(key_padding_mask, dtype).reshape(batch, columns), more)
         mask = mask + np.repeat(padding, heads, 0)[:, None]
     context, shares, pull = attend(scale * q, k, v, mask)
     y, pull_out = linear.fn(join_heads(context, batch, width), out_proj_weight, out_proj_bias)
@@ -201,7 +203,7 @@ def multi_head_attention_forward(
 
     def vjp(gs):
         to_context, to_out, to_out_bias = pull_out(gs[0].reshape(y.shape))
-        by_shares = np.zeros(1)
+        by_shares = np.zeros(1, dtype)
         if need_weights:
             g = gs[1].reshape(batch, 1 if average_attn_weights else heads, *shares.shape[1:])
             g = g / heads if average_attn_weights else g
@@ -211,8 +213,8 @@ def multi_head_attention_forward(
         d = [join_heads(scale * dq, batch, width)]
         to_bias = []
         for given, dx in ((static_k, dk), (static_v, dv)):
-            wide = np.zeros((1, batch, width)) if given is not None else join_heads(dx, batch, width)
-            d.append(wide[:columns] if given is None else np.zeros((columns, batch, width)))
+            wide = np.zeros((1, batch, width), dx.dtype) if given is not None else join_heads(dx, batch, width)
+            d.append(wide[:columns] if given is None else np.zeros((columns, batch, width), dx.dtype))
             to_bias.append(wide[columns : columns + 1].sum(1, keepdims=True))
         grads = [p(g) for (_, p), g in zip(projected, d)]
         to_inputs = [g[0][:, 0] if alone else g[0] for g in grads]

@@ -287,7 +287,7 @@ def rms_norm(input: Array, normalized_shape, weight: Array | None = None, eps=No
     axes = tuple(range(input.ndim - len(normalized_shape), input.ndim))
     count = max(math.prod(normalized_shape), 1)
     square = (input * input).sum(axes, keepdims=True) / count
-    scale = 1.0 / np.sqrt(square + (np.finfo(np.float64).eps if eps is None else eps))
+    scale = 1.0 / np.sqrt(square + (float(np.finfo(np.float64).eps) if eps is None else eps))
     unit = input * scale
 
     def pull(g):

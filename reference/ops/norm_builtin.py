@@ -143,7 +143,7 @@ def native_batch_norm(
         _, mean, scale, pull = with_statistics(input, axes, eps)
         kept = mean.reshape(-1), scale.reshape(-1)
     else:
-        kept = np.zeros(0), np.zeros(0)
+        kept = (np.zeros(0, y.real.dtype),) * 2
 
     def gradients(gs):
         to_input, _, _, to_weight, to_bias = vjp(gs[0])

@@ -7,13 +7,13 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.resample import pad as pad_rule
 from reference.ops.views import in_memory, select_cases, slice_arguments
-from reference.rule import Array, Case, rule
+from reference.rule import Array, Case, is_inexact, rule
 
 
 def patched(x, src, view):
     """x with src in the places that `view` shows, each once; and its vjp."""
     at = view(np.arange(x.size).reshape(x.shape))
-    kind = x.dtype if x.dtype.kind not in "fc" else np.result_type(x, src)
+    kind = np.result_type(x, src) if is_inexact(x) and is_inexact(src) else x.dtype
     out = x.astype(kind).reshape(-1)
     out[at] = src
 

@@ -310,6 +310,7 @@ def sgn_room(input):
             dtypes=("complex128",),
         )
     ],
+    elementwise=True,
 )
 def sgn(input: Array):
     """z / |z| for complex numbers, else the sign; 0 at 0, where the gradient is 0 too.
@@ -336,7 +337,7 @@ def angle(input: Array):
     """
     if is_stepping() or input.dtype.kind != "c":
         x = input.real
-        return np.where(np.isnan(x), x, np.where(x < 0, np.pi, 0.0)), lambda g: (np.zeros_like(g),)
+        return np.where(x < 0, np.pi, np.where(np.isnan(x), x, 0.0)), lambda g: (np.zeros_like(g),)
 
     def vjp(g):
         square = input.real**2 + input.imag**2

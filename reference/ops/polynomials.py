@@ -8,8 +8,9 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.arithmetic import floating, unmatched
+from reference.ops.powers import operand
 from reference.ops.rounding import no_gradient
-from reference.rule import Array, Case, Waiver, is_array, rule
+from reference.rule import Array, Case, Waiver, rule
 
 
 def evaluated(x, n, first, following):
@@ -17,7 +18,7 @@ def evaluated(x, n, first, following):
 
     The degree is cut to a whole number. Analytic in x.
     """
-    x = floating(x) if is_array(x) else np.asarray(float(x))
+    x = floating(operand(x, n))
     degree = np.trunc(np.real(n)).astype(np.int64)
     before, now = np.ones_like(x), first(x)
     out = np.where(degree == 0, before, np.where(degree == 1, now, 0.0 * x))

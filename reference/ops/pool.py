@@ -29,7 +29,8 @@ class Matrix(NamedTuple):
     def __call__(self, x, axis):
         y = x.take(self.columns, axis)
         if self.weights is not None:
-            y = y * self.weights.reshape(-1, *(1,) * (x.ndim - 1 - axis))
+            weights = self.weights.astype(np.result_type(y.real, np.float32), copy=False)
+            y = y * weights.reshape(-1, *(1,) * (x.ndim - 1 - axis))
         if self.starts is not None:
             y = np.add.reduceat(y, self.starts, axis)
         if self.filled is None:
@@ -123,7 +124,8 @@ def divided(x, axes, divisor=None):
     """The sums over the windows of `axes`, divided by the product of their counts or by `divisor`."""
     y, adjoint = separable(x, [total for total, _ in axes])
     if divisor is None:
-        divisor = functools.reduce(lambda a, b: a[..., None] * b, [counts for _, counts in axes])
+        counts = functools.reduce(lambda a, b: a[..., None] * b, [counts for _, counts in axes])
+        divisor = counts.astype(x.real.dtype)
     return y / divisor, lambda g: (adjoint(g / divisor),)
 
 

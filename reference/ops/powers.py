@@ -29,7 +29,7 @@ def reciprocal(input: Array):
     return y, vjp
 
 
-@rule("square", cases=one_input(), errors=not_a_tensor, complex=True, special="ieee")
+@rule("square", cases=one_input(), errors=not_a_tensor, complex=True, special="ieee", elementwise=True)
 def square(input: Array):
     """x^2.
 
@@ -70,6 +70,14 @@ def rsqrt(input: Array):
         return (-0.5 * g * conj((y + slip) ** 3),)
 
     return y, vjp
+
+
+def operand(x, other):
+    """x as an array; numbers and integers take the precision of floating numbers beside them, as in torch."""
+    if is_inexact(x) or not is_inexact(other):
+        return np.asarray(x)
+    dtype = np.result_type(other.dtype, np.complex64) if isinstance(x, complex) else other.real.dtype
+    return np.asarray(x).astype(dtype, casting="same_kind")
 
 
 def power(a, b):
@@ -127,9 +135,10 @@ def pow(input: Array | float, exponent: Array | float):
     The gradient of the input is 0 where the exponent is 0, that of the exponent 0 where the input is 0
     and the exponent is not negative.  input, exponent: broadcast to the output.  Source: torch.pow.
     """
-    a, b = np.asarray(input), np.asarray(exponent)
+    a, b = operand(input, exponent), operand(exponent, input)
     if "c" in a.dtype.kind + b.dtype.kind and not is_stepping():
-        a, b = a.astype(complex), b.astype(complex)
+        dtype = np.result_type(a.dtype, b.dtype)
+        a, b = a.astype(dtype), b.astype(dtype)
     y = power(a, b)
 
     def vjp(g, slip=0.0):

@@ -214,5 +214,5 @@ def fill_diagonal_(self: Array, fill_value, wrap=False):
     step = sum(math.prod(self.shape[i:]) for i in range(1, self.ndim)) + 1
     stop = self.size if wrap and self.ndim == 2 else min(self.shape) * step
     places = np.arange(0, min(stop, self.size), step) if width else np.zeros(0, np.int64)
-    out, vjp = written(self, places, np.full(len(places), fill_value), False)
+    out, vjp = written(self, places, np.full(len(places), fill_value, np.result_type(self, fill_value)), False)
     return out, lambda g: vjp(g)[:1]

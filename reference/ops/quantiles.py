@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.arithmetic import floating
 from reference.ops.sorting import apart, lines
-from reference.rule import Array, Case, rule
+from reference.rule import Array, Case, is_array, rule
 
 
 def quantile_cases(draw: Draw):
@@ -53,11 +54,12 @@ def wrong_q(draw: Draw):
 def quantiles(input, q, dim, keepdim, interpolation, skip_nan):
     """The value at q (n - 1) between the n elements of each row in order, and the vjp for the input and q."""
     x = input.reshape(-1) if dim is None or not input.ndim else np.moveaxis(input, dim, -1)
-    q, rows, n = np.asarray(q), x.shape[:-1], x.shape[-1]
+    kind = floating(x).real.dtype
+    q, rows, n = q if is_array(q) else np.asarray(q, kind), x.shape[:-1], x.shape[-1]
     places = np.argsort(x.real, axis=-1, kind="stable")  # nan last
     ranked = np.take_along_axis(x, places, -1)
     missing = np.isnan(x.real).sum(-1, keepdims=True)
-    last = np.maximum(n - 1 - missing, 0) if skip_nan else np.full(missing.shape, n - 1)
+    last = (np.maximum(n - 1 - missing, 0) if skip_nan else np.full(missing.shape, n - 1)).astype(kind)
     at = q.reshape(-1) * last
     if not skip_nan:
         at = np.where(missing > 0, last, at)  # a nan
@@ -70,7 +72,7 @@ def quantiles(input, q, dim, keepdim, interpolation, skip_nan):
         below = above
     low, high = np.take_along_axis(ranked, below, -1), np.take_along_axis(ranked, above, -1)
     linear = interpolation == "linear"
-    share = at - below if linear else np.full(below.shape, 0.5)
+    share = at - np.floor(at.real) if linear else 0.5
     value = low + share * (high - low)
     if dim is None or not input.ndim:
         kept = (1,) * input.ndim

@@ -6,6 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor
+from reference.ops.selection import precise
 from reference.rule import Array, Case, is_stepping, rule
 
 
@@ -14,8 +15,10 @@ def straight_through(input, scale, zero_point, quant_min, quant_max):
 
     The gradient passes where the whole number was within the bounds, as if nothing had been rounded.
     """
-    level = np.rint(input.real / scale + (zero_point if np.result_type(zero_point).kind == "f" else 0.0))
-    level = level if np.result_type(zero_point).kind == "f" else level + zero_point
+    whole = zero_point.dtype.kind != "f"
+    scale, zero_point = precise(scale, input.real), precise(zero_point, input.real)
+    level = np.rint(input.real / scale + (0.0 if whole else zero_point))
+    level = level + zero_point if whole else level
     inside = (level >= quant_min) & (level <= quant_max)
     out = (np.clip(level, quant_min, quant_max) - zero_point) * scale
     if is_stepping():
@@ -127,5 +130,5 @@ def rrelu(input: Array, lower=1.0 / 8, upper=1.0 / 3, training=False, inplace=Fa
     """
     if training and lower != upper:
         raise ValueError("rrelu: in training the result is random")
-    slope = np.where(input.real > 0, 1.0, (lower + upper) / 2.0)
+    slope = precise(np.where(input.real > 0, 1.0, (lower + upper) / 2.0), input.real)
     return input * slope, lambda g: (g * slope,)

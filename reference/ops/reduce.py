@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.arithmetic import floating
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 
@@ -30,17 +31,16 @@ def spread(g, shape, over):
 
 
 def cast(x, dtype):
-    """`x` as `dtype` wants it. The reference is float64 throughout, so only the kind of number matters."""
+    """`x` as `dtype` wants it. The reference has one precision throughout, so only the kind of number matters."""
     name = str(dtype)
     if dtype is None or (is_stepping() and x.dtype.kind == "c"):
         return x
-    if "complex" in name:
-        return x.astype(np.complex128)
     if "int" in name or "long" in name or "short" in name:
         return x.astype(np.int64)
     if "bool" in name:
         return x != 0
-    return x.real.astype(np.float64)
+    x = floating(x)
+    return x.astype(np.result_type(x.dtype, np.complex64)) if "complex" in name else x.real
 
 
 def squared(x):
@@ -120,7 +120,7 @@ def mean(input: Array, dim=None, keepdim=False, *, dtype=None):
     input: (*); output: as sum.  Source: torch.mean.
     """
     over = axes(dim, input.ndim)
-    n = np.float64(math.prod(input.shape[d] for d in over))
+    n = math.prod(input.shape[d] for d in over)
     y = cast(input, dtype).sum(axis=over, keepdims=keepdim) / n
     return y, lambda g: (spread(g / n, input.shape, over),)
 
@@ -143,8 +143,8 @@ def nanmean(input: Array, dim=None, keepdim=False, *, dtype=None):
     input: (*); output: as sum.  Source: torch.nanmean.
     """
     there = ~np.isnan(input.real)
-    count = there.sum(axis=axes(dim, input.ndim), keepdims=keepdim)
     y, vjp = nansum.fn(input, dim, keepdim, dtype=dtype)
+    count = there.sum(axis=axes(dim, input.ndim), keepdims=keepdim).astype(y.real.dtype)
     return y / count, lambda g: vjp(g / count)
 
 
@@ -226,9 +226,9 @@ def moments(x, over, correction):
     n = math.prod(x.shape[d] for d in over)
     shift = x[tuple(slice(0, 1) if i in over else slice(None) for i in range(x.ndim))] if n else 0.0
     moved = x - shift  # so that equal elements have variance 0 exactly, and large means do not cancel
-    offset = moved.sum(axis=over, keepdims=True) / np.float64(n)
+    offset = moved.sum(axis=over, keepdims=True) / n
     deviation = moved - offset
-    divisor = np.float64(max(n - correction, 0.0))
+    divisor = float(max(n - correction, 0.0))
     seen = deviation.real if is_stepping() else deviation
     flat = ~np.any(seen != 0, axis=over, keepdims=True)
     variance = squared(deviation).sum(axis=over, keepdims=True) / divisor
@@ -271,11 +271,11 @@ def reduced_variance(input, dim, unbiased, keepdim, correction):
 
     def by_variance(g):
         if divisor == 0:  # torch defines the limit: no degree of freedom is left
-            return g.reshape(kept) * np.where(deviation == 0, np.nan, np.inf)
+            return g.reshape(kept) * np.where(deviation == 0, np.nan, np.inf).astype(deviation.real.dtype)
         return 2.0 * g.reshape(kept) * deviation / divisor
 
     def by_mean(g):
-        return spread(g / np.float64(math.prod(input.shape[d] for d in over)), input.shape, over)
+        return spread(g / math.prod(input.shape[d] for d in over), input.shape, over)
 
     root = np.where(flat, 0.0, np.sqrt(np.where(flat, 1.0, variance))) if divisor else np.sqrt(variance)
 

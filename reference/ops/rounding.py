@@ -82,7 +82,7 @@ def round(input: Array, *, decimals=0):
     return step(input, lambda x: np.rint(x / scale) * scale)
 
 
-@rule("frac", cases=one_input(), errors=not_a_tensor, special="nonfinite")
+@rule("frac", cases=one_input(), errors=not_a_tensor, special="nonfinite", elementwise=True)
 def frac(input: Array):
     """x less the whole number next to it on the side of 0; the derivative is 1, at the jumps too.
 
@@ -169,7 +169,7 @@ def hole_cases(draw: Draw):
     return Case((np.where(rng.random(x.shape) < 0.25, rng.choice(holes, x.shape), x),), options)
 
 
-@rule("nan_to_num", cases=hole_cases, errors=not_a_tensor)
+@rule("nan_to_num", cases=hole_cases, errors=not_a_tensor, elementwise=True)
 def nan_to_num(input: Array, nan=None, posinf=None, neginf=None):
     """x, but other numbers for nan and the infinities, by default 0 and the largest of the dtype.
 

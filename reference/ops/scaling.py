@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import sigma
-from reference.ops.arithmetic import floating, to, unmatched
+from reference.ops.arithmetic import floating, matched, to, unmatched
 from reference.ops.pointwise import LN2, clog1p
 from reference.ops.powers import pow, power_cases
 from reference.rule import Array, Case, conj, is_array, is_stepping, rule
@@ -23,7 +23,7 @@ def frexp(input: Array):
     input: (*), of floating numbers; outputs: (*), the exponent of integers.  Source: torch.frexp.
     """
     exponent = np.frexp(input.real)[1].astype(np.int32)
-    scale = np.exp2(-exponent.astype(np.float64))
+    scale = np.exp2(-exponent.astype(input.real.dtype))
     return (input * scale, exponent), lambda g: (g[0] * scale,)
 
 
@@ -40,8 +40,9 @@ def ldexp(input: Array, other: Array):
 
     input, other: broadcast to the output, which holds reals.  Source: torch.ldexp.
     """
-    y = np.exp(floating(other) * LN2) if other.dtype.kind == "c" else np.exp2(floating(other))
-    out = input * y
+    x, exponent = map(floating, matched(input, other))
+    y = np.exp(exponent * LN2) if exponent.dtype.kind == "c" else np.exp2(exponent)
+    out = x * y
     return out, lambda g: (to(input, g * conj(y)), to(other, g * conj(out * LN2)))
 
 
@@ -61,7 +62,7 @@ def float_power(input: Array | float, exponent: Array | float):
     def double(x):
         return floating(x) if is_array(x) else x * 1.0
 
-    return pow.fn(double(input), double(exponent))
+    return pow.fn(*map(double, matched(input, exponent)))
 
 
 def exponents(draw: Draw):

@@ -144,7 +144,7 @@ def index_add(input: Array, dim, index: Array, source: Array, *, alpha=1):
     """
     places = along(input, dim, index)
     out = put(input, places, (alpha * source).reshape(places.shape), np.add)
-    return out, lambda g: (g, None, np.conj(alpha) * np.take(g, places).reshape(source.shape))
+    return out, lambda g: (g, None, alpha.conjugate() * np.take(g, places).reshape(source.shape))
 
 
 @rule(

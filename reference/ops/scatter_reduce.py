@@ -49,9 +49,9 @@ def average(x, places, values, kept, divide):
     """The sum, or the mean, of each place, and its vjp."""
     out = np.where(kept, x, 0.0).astype(np.result_type(x, values))
     np.add.at(out, places, values)
-    weight = np.ones(x.shape)
+    weight = 1.0
     if divide:
-        weight = 1.0 / np.maximum(np.bincount(places, minlength=x.size) + kept, 1)
+        weight = 1.0 / np.maximum(np.bincount(places, minlength=x.size) + kept, 1).astype(x.real.dtype)
     return out * weight, lambda g: (np.where(kept, g * weight, 0.0), (g * weight)[places])
 
 
@@ -60,10 +60,10 @@ def extreme(x, places, values, kept, ufunc, worst):
     best = np.where(kept, x.real, worst)
     ufunc.at(best, places, values.real)
     mine, theirs = kept & (x.real == best), values.real == best[places]
-    share = 1.0 / np.maximum(np.bincount(places, theirs, x.size) + mine, 1.0)
+    share = 1.0 / np.maximum(np.bincount(places, theirs, x.size) + mine, 1.0).astype(best.dtype)
     out = best
     if x.dtype.kind == "c" or values.dtype.kind == "c":  # the tangent is the average over the ties, as the gradient is
-        out = best.astype(complex) + np.where(mine, share * (x - best), 0.0)
+        out = best.astype(np.result_type(best, np.complex64)) + np.where(mine, share * (x - best), 0.0)
         np.add.at(out, places, np.where(theirs, share[places] * (values - best[places]), 0.0))
     return out, lambda g: (np.where(mine, g * share, 0.0), np.where(theirs, (g * share)[places], 0.0))
 

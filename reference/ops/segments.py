@@ -26,21 +26,22 @@ def one_row(x, lengths, how, initial):
             grad[end - n : end] = pull(row, error)
         return grad
 
-    return (np.stack(parts) if parts else np.zeros((0, *x.shape[1:]))), vjp
+    return (np.stack(parts) if parts else np.zeros((0, *x.shape[1:]), x.dtype)), vjp
 
 
 def one_segment(x, how, start, initial):
     n = len(x)
+    if not n:
+        value = np.nan if how == "mean" and initial is None else start
+        return np.full(x.shape[1:], value, x.dtype), lambda g, slip: np.zeros(x.shape)
     if how == "sum":
         return x.sum(0) + start, lambda g, slip: np.broadcast_to(g, x.shape)
     if how == "mean":
-        if not n:
-            return np.full(x.shape[1:], np.nan if initial is None else initial), lambda g, slip: np.zeros(x.shape)
         return (x.sum(0) + start) / n, lambda g, slip: np.broadcast_to(g / n, x.shape)
     if how == "prod":
 
         def others(g, slip):  # the products of what is before and what is behind: no division by a zero
-            ones = np.ones((1, *x.shape[1:]))
+            ones = np.ones((1, *x.shape[1:]), x.dtype)
             before = np.cumprod(np.concatenate([ones, x]), axis=0)[:n]
             behind = np.cumprod(np.concatenate([ones, x[::-1]]), axis=0)[:n][::-1]
             # torch divides its rounded product by each element that is not 0
@@ -49,13 +50,12 @@ def one_segment(x, how, start, initial):
 
         return start * np.prod(x, axis=0), others
     sign = 1.0 if how in ("max", "amax") else -1.0
-    if not n:
-        return np.full(x.shape[1:], start), lambda g, slip: np.zeros(x.shape)
     top = (sign * x.real).max(0)
     won = sign * x.real == top
-    share = won / won.sum(0) * (top >= sign * start)
+    count = won.sum(0, dtype=top.dtype)
+    share = won / count * (top >= sign * start)
     # equal elements have equal parts of the gradient, and the value moves with their mean
-    value = np.where(top >= sign * start, (np.where(won, x, 0.0)).sum(0) / won.sum(0), start)
+    value = np.where(top >= sign * start, np.where(won, x, 0.0).sum(0) / count, start)
     return value, lambda g, slip: g * share
 
 
@@ -115,10 +115,11 @@ def segment_reduce(data: Array, reduce, *, lengths: Array | None = None, indices
     lead = data.shape[:axis]
     flat, counts = data.reshape(-1 if data.size else int(np.prod(lead)), *data.shape[axis:]), lengths
     counts = np.broadcast_to(counts, (*lead, lengths.shape[-1])).reshape(-1, lengths.shape[-1])
-    found = [one_row(x, n, reduce, initial) for x, n in zip(flat, counts)]
+    found = [one_row(x, n, reduce, initial) for x, n in zip(flat, counts.tolist())]
     y = np.stack([out for out, _ in found])
 
     def vjp(g, slip=0.0):
+        slip = np.asarray(slip, np.result_type(slip, g))
         errors = np.broadcast_to(slip, (*lead, *y.shape[1:])).reshape(y.shape)
         grads = [pull(row, error) for (_, pull), row, error in zip(found, g.reshape(y.shape), errors)]
         return np.stack(grads).reshape(data.shape), None, None, None

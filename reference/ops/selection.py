@@ -17,10 +17,15 @@ def pair(draw: Draw):
     return Case((draw.reals(left), draw.reals(right)))
 
 
+def precise(share, x):
+    """A share in the precision of x; in double where x holds integers."""
+    return share.astype(np.result_type(x.dtype, np.float32))
+
+
 def larger(input, other, sign, plain):
     """The one of two with the larger sign * value; where they tie, each has half of the gradient."""
     a, b = sign * input.real, sign * other.real
-    share = np.where(a > b, 1.0, np.where(a < b, 0.0, 0.5))
+    share = precise(np.where(a > b, 1.0, np.where(a < b, 0.0, 0.5)), a)
     out = plain(input, other) if not is_stepping() else share * input + (1.0 - share) * other
     return out, lambda g: (to(input, g * share), to(other, g * (1.0 - share)))
 
@@ -52,6 +57,7 @@ def first(input, other, chosen, plain):
     """`input` where chosen or where `other` is nan, else `other`; where they tie, see reference.conventions."""
     tie = 0.5 if ties_are_shared() else 1.0
     share = np.where(input.real == other.real, tie, np.where(chosen | np.isnan(other.real), 1.0, 0.0))
+    share = precise(share, input.real)
     out = plain(input, other) if not is_stepping() else part(share, input) + part(1.0 - share, other)
     return out, lambda g: (to(input, part(share, g)), to(other, part(1.0 - share, g)))
 
@@ -112,7 +118,7 @@ def clamp(input: Array, min: Array | float | None = None, max: Array | float | N
     out = input
     for share, bound in ((low, min), (high, max)):
         if bound is not None:
-            out = np.where(share == 1.0, bound, np.where(share == 0.5, 0.5 * out + 0.5 * np.asarray(bound), out))
+            out = np.where(share == 1.0, bound, np.where(share == 0.5, 0.5 * out + 0.5 * bound, out))
     for bound in (min, max):
         if isinstance(bound, (np.ndarray, np.generic)):  # the nan of a bound wins too, where it is a tensor
             out = np.where(np.isnan(np.real(bound)), bound, out)
@@ -126,12 +132,12 @@ def clamp(input: Array, min: Array | float | None = None, max: Array | float | N
 def beyond(x, bound, sign):
     """The share of the gradient that a bound has: all where x is beyond it; where x is on it, see conventions."""
     if bound is None:
-        return np.zeros(x.shape)
+        return np.zeros_like(x)
     on = 0.0
     if ties_are_shared():
         on = 0.5 if isinstance(bound, (np.ndarray, np.generic)) else 1.0
     edge = np.real(bound)
-    return np.where(sign * x > sign * edge, 1.0, np.where(x == edge, on, 0.0))
+    return precise(np.where(sign * x > sign * edge, 1.0, np.where(x == edge, on, 0.0)), x)
 
 
 def one_bound(draw: Draw):
@@ -272,7 +278,7 @@ def signs(x):
     return x if x.dtype.kind == "b" else np.subtract(x > 0, x < 0, dtype=x.dtype)
 
 
-@rule("sign", cases=one_input(-4, 4), errors=not_a_tensor, special="ieee")
+@rule("sign", cases=one_input(-4, 4), errors=not_a_tensor, special="ieee", elementwise=True)
 def sign(input: Array):
     """-1, 0 or 1; the derivative is 0 everywhere.
 
@@ -310,7 +316,8 @@ def copysign(input: Array, other: Array | float):
     input, other: broadcast to the output.  Source: torch.copysign.
     """
     out = np.copysign(input.real, np.real(other))
-    flip = np.where(input.real == 0, 0.0, np.where(np.signbit(out) == np.signbit(input.real), 1.0, -1.0))
+    same = np.signbit(out) == np.signbit(input.real)
+    flip = precise(np.where(input.real == 0, 0.0, np.where(same, 1.0, -1.0)), input.real)
     if is_stepping():
         out = out + 1j * np.imag(flip * input)
     return out, lambda g: (to(input, g * flip), to(other, np.zeros_like(g)))

@@ -30,7 +30,7 @@ def parts(x, cut):
 
     def vjp(gs):
         origins = cut(np.arange(x.size).reshape(x.shape))
-        grad = np.zeros(x.size, np.result_type(np.float64, *gs))
+        grad = np.zeros(x.size, np.result_type(x.real.dtype, *gs))
         for origin, g in zip(origins, gs):
             grad[origin.reshape(-1)] += g.reshape(-1)  # pieces may overlap, a piece not itself
         return (grad.reshape(x.shape),)

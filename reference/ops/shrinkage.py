@@ -10,6 +10,7 @@ from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero
 from reference.ops.pointwise import horner, unit
+from reference.ops.selection import precise
 from reference.rule import DERIVATIVES, Array, Case, Waiver, conj, is_stepping, rule, unbroadcast
 
 
@@ -18,13 +19,14 @@ from reference.rule import DERIVATIVES, Array, Case, Waiver, conj, is_stepping, 
     cases=lambda draw: Case((draw.reals(draw.shape()), draw.choice(0.01, 0.25, 0.0, -0.5))),
     errors=not_a_tensor,
     special="ieee",
+    elementwise=True,
 )
 def leaky_relu(input: Array, negative_slope=0.01, inplace=False):
     """x where x > 0, else negative_slope x.
 
     input, output: (*).  Source: torch.nn.LeakyReLU.
     """
-    slope = np.where(input.real > 0, 1.0, negative_slope)
+    slope = precise(np.where(input.real > 0, 1.0, negative_slope), input.real)
     return input * slope, lambda g: (g * slope,)
 
 
@@ -44,7 +46,7 @@ def bounded(input, low, high):
     if x.dtype.kind in "iu":
         low, high = int(low), int(high)
     inside = ~((x <= low) | (x >= high))
-    return np.where(inside, input, np.where(x <= low, low, high)), lambda g: (np.where(inside, g, 0.0),)
+    return np.where(x <= low, low, np.where(x >= high, high, input)), lambda g: (np.where(inside, g, 0.0),)
 
 
 @rule(
@@ -52,6 +54,7 @@ def bounded(input, low, high):
     cases=hardtanh_cases,
     errors=lambda draw: [(Case((draw.reals((2,)), 1.0, -1.0)), ValueError), (Case((None,)), TypeError)],
     special="ieee",
+    elementwise=True,
 )
 def hardtanh(input: Array, min_val=-1.0, max_val=1.0, inplace=False):
     """x between min_val and max_val; the derivative on a bound is 0.
@@ -61,7 +64,7 @@ def hardtanh(input: Array, min_val=-1.0, max_val=1.0, inplace=False):
     return bounded(input, min_val, max_val)
 
 
-@rule("nn.functional.relu6", cases=one_input(-4.0, 8.0), errors=not_a_tensor, special="nonfinite")
+@rule("nn.functional.relu6", cases=one_input(-4.0, 8.0), errors=not_a_tensor, special="nonfinite", elementwise=True)
 def relu6(input: Array, inplace=False):
     """min(max(x, 0), 6); the derivative at 0 and at 6 is 0.
 
@@ -70,7 +73,7 @@ def relu6(input: Array, inplace=False):
     return bounded(input, 0, 6)
 
 
-@rule("nn.functional.hardsigmoid", cases=one_input(-5.0, 5.0), errors=not_a_tensor, special="ieee")
+@rule("nn.functional.hardsigmoid", cases=one_input(-5.0, 5.0), errors=not_a_tensor, special="ieee", elementwise=True)
 def hardsigmoid(input: Array, inplace=False):
     """min(max(x + 3, 0), 6) / 6; the derivative at -3 and at 3 is 0.
 
@@ -80,7 +83,7 @@ def hardsigmoid(input: Array, inplace=False):
     return out / 6.0, lambda g: (vjp(g)[0] / 6.0,)
 
 
-@rule("nn.functional.hardswish", cases=one_input(-5.0, 5.0), errors=not_a_tensor, special="ieee")
+@rule("nn.functional.hardswish", cases=one_input(-5.0, 5.0), errors=not_a_tensor, special="ieee", elementwise=True)
 def hardswish(input: Array, inplace=False):
     """x min(max(x + 3, 0), 6) / 6; the derivative is 0 at -3 and 1 at 3.
 
@@ -102,6 +105,7 @@ def shrink_cases(draw: Draw):
     cases=shrink_cases,
     errors=lambda draw: [(Case((draw.reals((2,)), -1.0)), RuntimeError), (Case((None,)), TypeError)],
     special="nonfinite",
+    elementwise=True,
 )
 def softshrink(input: Array, lambd=0.5):
     """x drawn towards 0 by lambd, and 0 within [-lambd, lambd], where the derivative is 0 too.
@@ -120,6 +124,7 @@ def softshrink(input: Array, lambd=0.5):
     errors=not_a_tensor,
     aliases=("nn.functional.hardshrink",),
     special="ieee",
+    elementwise=True,
 )
 def hardshrink(input: Array, lambd=0.5):
     """x, and 0 within [-lambd, lambd], where the derivative is 0 too.
@@ -136,6 +141,7 @@ def hardshrink(input: Array, lambd=0.5):
     errors=not_a_tensor,
     aliases=("threshold",),
     special="ieee",
+    elementwise=True,
 )
 def threshold(input: Array, threshold, value, inplace=False):
     """x where x > threshold, else value, where the derivative is 0.
@@ -153,6 +159,7 @@ def threshold(input: Array, threshold, value, inplace=False):
     errors=too_many,
     complex=True,
     special="ieee",
+    elementwise=True,
 )
 def softsign(input: Array):
     """x / (1 + |x|).
@@ -187,6 +194,7 @@ _DIFFERENCE = [(2 * k + 2) / math.factorial(2 * k + 3) for k in range(11)]
         Waiver("torch subtracts tanh(x) from x, which cancels near 0", room=np.abs),
         Waiver("torch subtracts 1 - tanh(x)^2 from 1, which cancels near 0", room=np.ones_like, checks=DERIVATIVES),
     ],
+    elementwise=True,
 )
 def tanhshrink(input: Array):
     """x - tanh(x).

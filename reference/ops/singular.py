@@ -33,7 +33,7 @@ def svd_of(a):
     turn = units(u[..., :1, :]).conj() if u.size else 1.0
     u, v = u * turn, herm(vh) * turn
     if is_stepping():
-        step, eye = 1j * a.imag, np.eye(s.shape[-1])
+        step, eye = 1j * a.imag, np.eye(s.shape[-1], dtype=bool)
         p = herm(u) @ step @ v
         gaps = inverse_gaps(s * s)
         du = u @ (gaps * (scaled(p, s) + s[..., None] * herm(p)))
@@ -48,18 +48,18 @@ def svd_of(a):
 
 def svd_adjoint(u, s, v, gu, gs, gv):
     """The gradient from those of the singular values and vectors."""
-    inner = gs[..., None] * np.eye(s.shape[-1])
     if gu is None:
         return scaled(u, gs) @ herm(v)
+    eye = np.eye(s.shape[-1], dtype=bool)
     if is_complex(u):
         gu = unturned(gu, angle_adjoint(gu, u) + angle_adjoint(gv, v), u)
     gaps = inverse_gaps(s * s)
     x, y = herm(u) @ gu, herm(v) @ gv
     left, right = gaps * x, gaps * y
-    inner = inner + scaled(left + herm(left), s) + s[..., None] * (right + herm(right))
+    inner = gs[..., None] * eye + scaled(left + herm(left), s) + s[..., None] * (right + herm(right))
     if is_complex(u):
         turned = np.diagonal(x, 0, -2, -1).imag / s
-        inner = inner + 1j * turned[..., None] * np.eye(s.shape[-1])
+        inner = inner + 1j * turned[..., None] * eye
     grad = u @ inner @ herm(v)
     if u.shape[-2] > s.shape[-1]:
         grad = grad + scaled(gu - u @ x, 1.0 / s) @ herm(v)
@@ -72,7 +72,7 @@ def rest(basis):
     """The first columns of the projector on what is orthogonal to these: constant, as torch has no derivative of it."""
     q = basis.real if is_stepping() else basis
     m, k = q.shape[-2:]
-    return (np.eye(m) - q @ herm(q))[..., : m - k]
+    return (np.eye(m, dtype=q.dtype) - q @ herm(q))[..., : m - k]
 
 
 def rectangle(draw: Draw, low=0, least=1.0):

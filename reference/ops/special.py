@@ -11,6 +11,7 @@ from reference.draw import Draw
 from reference.ops.activation import density, lift, one_input, sigma
 from reference.ops.arithmetic import to, unary, unmatched
 from reference.ops.pointwise import clog1p
+from reference.ops.powers import operand
 from reference.rule import HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 ROOT2, ROOT_PI = math.sqrt(2.0), math.sqrt(math.pi)
@@ -53,8 +54,12 @@ def erfinv(input: Array):
     return y, vjp
 
 
+def plain_polygamma(n, x):
+    return special.polygamma(n, x).astype(x.dtype)  # scipy has it in double precision alone
+
+
 def psi(x):
-    return lift(x, special.psi, lambda t: special.polygamma(1, t))
+    return lift(x, special.psi, lambda t: plain_polygamma(1, t))
 
 
 def gamma_cases(draw: Draw):
@@ -87,7 +92,7 @@ def digamma(input: Array):
 
     input, output: (*).  Source: torch.special.digamma.
     """
-    slope = lift(input, lambda t: special.polygamma(1, t), lambda t: special.polygamma(2, t))
+    slope = lift(input, lambda t: plain_polygamma(1, t), lambda t: plain_polygamma(2, t))
     return psi(input), lambda g: (g * slope,)
 
 
@@ -104,7 +109,7 @@ def product_cases(low, high):
 
 def product(x, y, log, inside):
     """x log(y) and its vjp, where the logarithm is of inside(y); 0 times any logarithm but nan is 0."""
-    x, y, given = np.asarray(x), np.asarray(y), (x, y)
+    x, y, given = operand(x, y), operand(y, x), (x, y)
     inner = inside(y)
     nothing = (x.real == 0) & ((inner.real <= 0) | np.isinf(inner.real))
     logarithm = np.where(nothing, 0.0, log(np.where(nothing, 1.0, y)))
@@ -148,7 +153,7 @@ def entr(input: Array):
     x = input
     plain = ~(x.real <= 0)
     log = np.log(np.where(plain, x, 1.0))
-    out = np.where(plain, -x * log, np.where(x.real == 0, 0.0, -np.inf))
+    out = np.where(x.real < 0, -np.inf, np.where(plain, -x * log, 0.0))
     return out, lambda g: (g * (-np.where(plain, log, np.log(x.real)) - 1.0),)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.linalg import herm, normal, not_square
+from reference.ops.linalg import herm, normal, not_square, solved
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule
 
 
@@ -82,7 +82,7 @@ def hermitian(a, upper):
     """The Hermitian part of each matrix, or what one triangle says of it where the other says something else."""
     whole = (a + herm(a)) / 2.0
     half = np.triu(a, 1) if upper else np.tril(a, -1)
-    read = half + herm(half) + np.eye(a.shape[-1]) * (a if is_stepping() else a.real)
+    read = half + herm(half) + np.eye(a.shape[-1], dtype=bool) * (a if is_stepping() else a.real)
     if not (np.abs(read - whole) > np.abs(whole).max(initial=0.0) / 16.0).any():
         return whole
     return read.real + 1j * whole.imag if is_stepping() else read
@@ -104,7 +104,7 @@ def eigh_adjoint(w, v, gw, gv):
     if gv is None:
         return scaled(v, gw) @ herm(v)
     gv = unturned(gv, angle_adjoint(gv, v) if is_complex(v) else None, v)
-    inner = inverse_gaps(w) * (herm(v) @ gv) + gw[..., None] * np.eye(w.shape[-1])
+    inner = inverse_gaps(w) * (herm(v) @ gv) + gw[..., None] * np.eye(w.shape[-1], dtype=bool)
     grad = v @ inner @ herm(v)
     return (grad + herm(grad)) / 2.0
 
@@ -211,13 +211,24 @@ def eig_of(a):
 
 def eig_adjoint(a, w, v, gw, gv=None):
     """The gradient from those of the eigenvalues and of the normalised eigenvectors."""
-    inner = gw[..., None] * np.eye(w.shape[-1])
+    inner = gw[..., None] * np.eye(w.shape[-1], dtype=bool)
     if gv is not None:
         free = (gv * v.conj()).sum(-2)  # by the factor of each column, which norm and gauge determine
         gv = unturned(gv - scaled(v, free.real), free.imag, v)
         inner = inner + inverse_gaps(w).conj() * (herm(v) @ gv)
-    grad = np.linalg.solve(herm(v), inner @ herm(v))
+    grad = solved(herm(v), inner @ herm(v))
     return grad if is_complex(a) else grad.real
+
+
+def eig_tangents(input, tangent):
+    """The tangents of eigenvalues and normalised eigenvectors: those of `eig`'s docstring."""
+    w, v = eig_of(input)
+    c = solved(v, tangent @ v)
+    dv = v @ (inverse_gaps(w) * c)
+    if v.size:
+        norm, turn = (v.conj() * dv).sum(-2).real, dv[..., 0, :].imag / v[..., 0, :].real
+        dv = dv - scaled(v, norm + 1j * turn)
+    return np.diagonal(c, 0, -2, -1), dv
 
 
 def eig_cases(draw: Draw):
@@ -237,7 +248,16 @@ def eig_cases(draw: Draw):
     return Case((base @ inner @ np.linalg.inv(base),))
 
 
-@rule("linalg.eig", cases=eig_cases, errors=not_square, complex=True, analytic=False, gauge="eig", waivers=general)
+@rule(
+    "linalg.eig",
+    cases=eig_cases,
+    errors=not_square,
+    complex=True,
+    analytic=False,
+    forward=eig_tangents,
+    gauge="eig",
+    waivers=general,
+)
 def eig(input: Array):
     """w and V of A V = V diag(w), in the order of Re w + Im w / 4; the columns of V have norm 1, its first row is
     positive.
@@ -256,6 +276,7 @@ def eig(input: Array):
     errors=not_square,
     complex=True,
     analytic=False,
+    forward=lambda input, tangent: eig_tangents(input, tangent)[:1],
     gauge="eigvals",
     waivers=general[:1],
 )

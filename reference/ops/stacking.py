@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.joining import cat
+from reference.ops.joining import cat, common
 from reference.ops.shape import refusing
 from reference.rule import Array, Case, is_inexact, rule
 
@@ -194,7 +194,7 @@ def block_diag(*tensors: Array):
     blocks = [x.reshape(rows(x.shape)) for x in tensors]
     ends = np.cumsum([b.shape for b in blocks], axis=0).tolist() or [[1, 0]]
     places = [(slice(r - b.shape[0], r), slice(c - b.shape[1], c)) for (r, c), b in zip(ends, blocks)]
-    out = np.zeros(ends[-1], np.result_type(*blocks) if blocks else np.float64)
+    out = np.zeros(ends[-1], common(blocks) if blocks else np.float64)
     for at, b in zip(places, blocks):
         out[at] = b
     return out, lambda g: ([g[at].reshape(x.shape) if is_inexact(x) else None for at, x in zip(places, tensors)],)

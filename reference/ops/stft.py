@@ -11,12 +11,12 @@ from reference.ops.fft_parts import halves
 from reference.rule import WRONG_KIND, Array, Case, Waiver, rule
 
 
-def window_of(window, n_fft, win_length):
+def window_of(window, n_fft, win_length, dtype):
     """The window in the middle of n_fft points, and the place where it begins."""
     size = n_fft if win_length is None else win_length
-    w = np.ones(size) if window is None else window
+    w = np.ones(size, dtype) if window is None else window
     left = (n_fft - size) // 2
-    return np.concatenate([np.zeros(left), w, np.zeros(n_fft - size - left)]), left
+    return np.concatenate([np.zeros(left, w.dtype), w, np.zeros(n_fft - size - left, w.dtype)]), left
 
 
 def window_part(g, window, left):
@@ -130,7 +130,7 @@ def stft(
     Source: torch.stft.
     """
     hop = n_fft // 4 if hop_length is None else hop_length
-    w, left = window_of(window, n_fft, win_length)
+    w, left = window_of(window, n_fft, win_length, input.real.dtype)
     right = n_fft - left - (n_fft if win_length is None else win_length)
     length = input.shape[-1]
     at = np.arange(length)
@@ -208,7 +208,7 @@ def istft(
     Source: Griffin and Lim, IEEE Trans. ASSP 32 (1984); torch.istft.
     """
     hop = n_fft // 4 if hop_length is None else hop_length
-    w, left = window_of(window, n_fft, win_length)
+    w, left = window_of(window, n_fft, win_length, input.real.dtype)
     factor = n_fft**0.5 if normalized else 1.0
     spectra = input.swapaxes(-1, -2)
     count = n_fft // 2 + 1
@@ -240,7 +240,7 @@ def istft(
         if return_complex:
             grad = factor * np.fft.fft(gf, axis=-1, norm="forward")
         else:
-            grad = factor / n_fft * halves(n_fft, gf.ndim - 1, gf.ndim) * np.fft.rfft(gf, axis=-1)
+            grad = factor / n_fft * halves(n_fft, -1, gf) * np.fft.rfft(gf, axis=-1)
             grad = np.concatenate([grad, np.zeros((*grad.shape[:-1], spectra.shape[-1] - count), grad.dtype)], -1)
         return grad.swapaxes(-1, -2), window_part(gw, window, left)
 

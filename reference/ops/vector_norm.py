@@ -10,6 +10,7 @@ from reference.conventions import ties_are_shared
 from reference.draw import Draw
 from reference.ops.extrema import extremum
 from reference.ops.reduce import axes, cast, kept_shape, reduction, squared, wrong_dim
+from reference.ops.selection import precise
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, absolute, is_stepping, rule, unbroadcast
 
 ORDERS = (2.0, 1.0, 3.0, 0.5, 0.0, math.inf, -math.inf, 1.5, 2, -1.0)
@@ -30,7 +31,7 @@ def p_norm(x, p, over, keepdim):
         return y, lambda g, slip=0.0: back(g) * direction(x, size)
     if p == 0:
         count = (x.real != 0) if is_stepping() else x != 0
-        y = count.sum(axis=over, keepdims=keepdim).astype(np.float64)
+        y = precise(count.sum(axis=over, keepdims=keepdim), size.real)
         return y, lambda g, slip=0.0: np.zeros_like(x)
     if p == 1:
         y = size.sum(axis=over, keepdims=keepdim)

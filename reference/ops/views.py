@@ -17,7 +17,7 @@ def not_a_tensor(draw: Draw):
     return [(Case((None,)), TypeError)]
 
 
-@rule("clone", cases=any_shape, errors=not_a_tensor, complex=True, special="ieee")
+@rule("clone", cases=any_shape, errors=not_a_tensor, complex=True, special="ieee", elementwise=True)
 def clone(input: Array, *, memory_format=None):
     """A copy.
 
@@ -48,6 +48,7 @@ def contiguous(self: Array, *, memory_format=None):
     aliases=("alias_copy",),
     complex=True,
     special="ieee",
+    elementwise=True,
 )
 def positive(input: Array):
     """The tensor as it is.
@@ -121,7 +122,7 @@ def taken(x, dim, key):
     at = (slice(None),) * (dim % x.ndim) + (key,)
 
     def vjp(g):
-        grad = np.zeros(x.shape, np.result_type(np.float64, g))
+        grad = np.zeros(x.shape, g.dtype)
         grad[at] = g
         return (grad,)
 

@@ -104,7 +104,8 @@ def conv_tbc(input: Array, weight: Array, bias: Array, pad=0):
     Source: torch.nn.functional.conv_tbc.
     """
     length, kernel = input.shape[0], weight.shape[0]
-    x = np.concatenate([np.zeros((pad, *input.shape[1:])), input, np.zeros((pad, *input.shape[1:]))])
+    zeros = np.zeros((pad, *input.shape[1:]), input.dtype)
+    x = np.concatenate([zeros, input, zeros])
     out = length + 2 * pad - kernel + 1
     y = sum(x[k : k + out] @ weight[k] for k in range(kernel)) + bias
 

@@ -2,15 +2,18 @@
 
 import inspect
 
+import numpy as np
 import pytest
 
 from reference import lookup, rules
 from tests.reference.proof import (
     prove,
+    prove_elementwise,
     prove_missing,
     prove_real,
     prove_second,
     prove_single,
+    prove_single_throughout,
     prove_slip,
     prove_slip_moves,
     prove_stepped,
@@ -113,6 +116,19 @@ def test_complex_numbers_on_the_real_line_are_real(name):
 def test_in_single_precision_the_formula_is_the_same(name):
     for seed in range(10):
         prove_single(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", [n for n in ALL if rules()[n].elementwise])
+def test_what_is_elementwise_has_no_elements_that_meet(name):
+    for seed in range(6):
+        prove_elementwise(rules()[name], seed)
+
+
+@pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 promotes single numbers by Python's to double")
+@pytest.mark.parametrize("name", ALL)
+def test_in_single_precision_every_step_is_single(name):
+    for seed in range(10):
+        prove_single_throughout(rules()[name], seed)
 
 
 @pytest.mark.parametrize("name", ALL)
