@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.tolerance import STAGES, Quantity
+from conformance.tolerance import FEW, HOPELESS, STAGES, Quantity
 
 
 @dataclasses.dataclass
@@ -78,13 +78,15 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
             if worst <= 1.0:
                 tally.ratio = max(tally.ratio, worst)
                 return
-        for waiver in quantity.waivers(tally.check):
-            allowed = quantity.waived(i, waiver)
-            ratio = error / allowed
-            worst = float(ratio.max(initial=0.0))
-            if worst <= 1.0:
-                tally.ratio, tally.waiver = max(tally.ratio, worst), waiver.reason
-                return
+            if not (count == STAGES[-1] or (count == FEW and worst > HOPELESS)):
+                continue
+            for waiver in quantity.waivers(tally.check):
+                allowed = quantity.waived(i, waiver, count)
+                ratio = error / allowed
+                worst = float(ratio.max(initial=0.0))
+                if worst <= 1.0:
+                    tally.ratio, tally.waiver = max(tally.ratio, worst), waiver.reason
+                    return
     tally.ratio = max(tally.ratio, worst)
     _refuse(what, got, want, ~(ratio <= 1.0), error, allowed)
 

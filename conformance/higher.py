@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conformance.tolerance import Quantity
+from conformance.tolerance import Moves, Quantity
 from reference import derive
 from reference.derive import Product, along, finite_inner, inner, transpose, truncation, vjp_jvp
 
@@ -106,16 +106,11 @@ def _differentiated(o: Oracle) -> list[tuple[Quantity, float]]:
 def _measured(
     o: Oracle, at: Callable[[list[Any]], list[Any]], flat: list[Any], kind: int,
     first: Callable[[list[Any]], list[Any]] | None = None,
-) -> tuple[list[Any], Callable[[int], list[Any]]]:  # fmt: skip
+) -> tuple[list[Any], Moves]:  # fmt: skip
     """What a derivative is at `flat`, and its random moves: with roundings, where it is exact and not a difference."""
     with np.errstate(all="ignore"):
         wants = (first or at)(flat)
-    moved = o.both_moves if o.call.analytic else o.own_moves
-
-    def moves(k: int) -> list[Any]:
-        return moved(at, flat, np.random.Generator(np.random.PCG64((o.seed, k, kind))), wants)
-
-    return wants, moves
+    return wants, o.moves_of(at, flat, kind, wants, rounds=o.call.analytic)
 
 
 def _noise(

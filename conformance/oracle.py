@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance import higher
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
-from conformance.tolerance import STAGES, Quantity, added, difference_moves, random_signs, rounding_moves, unit
+from conformance.tolerance import STAGES, Moves, Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
 from reference.derive import Call, Product, finite_inner, imaginary, inner, jvp, stepped
 from reference.rule import Waiver, is_inexact, stepping
@@ -32,7 +32,6 @@ class Oracle:
         with np.errstate(all="ignore"):
             self.outs, self._pull = call.run(self.arrays)
         self.reads_output: bool = self._pull.reads_output  # type: ignore[attr-defined]
-        self._moves: dict[int, tuple[list[Any], list[Any]]] = {}
         self.kept: dict[Any, Any] = {}  # what torch was given of this call, by device
         constants = call.rule.constants
         self.ys = [i for i, o in enumerate(self.outs) if is_inexact(o) and i not in constants]
@@ -67,11 +66,15 @@ class Oracle:
     def quantity(
         self,
         wants: Sequence[Any],
-        moves: Callable[[int], Sequence[Any]],
+        moves: Moves,
         noise: Callable[[int], Sequence[float]] | None = None,
         scales: Sequence[Sequence[Any]] = (),
+        select: Callable[[list[Any]], Sequence[Any]] = list,
     ) -> Quantity:
-        """`scales`: what a waiver's room for the output is multiplied by here (cotangent, tangent)."""
+        """`scales`: what a waiver's room for the output is multiplied by here (cotangent, tangent).
+
+        `select` takes those of the wants out of the moves.
+        """
 
         def room(waiver: Waiver) -> list[Any]:
             case = self.call.replaced(self.arrays)
@@ -83,7 +86,8 @@ class Oracle:
             return [size if size.shape == np.shape(w) else size.max(initial=0.0) for w in wants]
 
         dtypes = [self._kind(w) if is_inexact(w) else None for w in wants]
-        return Quantity(wants, dtypes, moves, noise, self.call.rule.waivers, room)
+        waivers = self.call.rule.waivers
+        return Quantity(wants, dtypes, lambda k: select(moves(k)), noise, waivers, room, lambda: select(moves.part()))
 
     @functools.cached_property
     def others(self) -> list[Any]:
@@ -92,51 +96,38 @@ class Oracle:
 
     # value and gradient: one stepped evaluation moves both
 
-    def _move(self, k: int) -> tuple[list[Any], list[Any]]:
-        """The k-th random move of (outputs, gradients under the oracle's own cotangents)."""
-        if k not in self._moves:
-            self._moves[k] = self._moved(k, self.cotangents, self.gradients)
-        return self._moves[k]
+    @functools.cached_property
+    def _moves(self) -> Moves:
+        """Random moves of the outputs and of the gradients under the oracle's own cotangents."""
+        return self.moves_under(self.cotangents, self.gradients)
 
-    def _moved(self, k: int, cotangents: Sequence[Any], gradients: Sequence[Any]) -> tuple[list[Any], list[Any]]:
-        """The k-th random move of (outputs, gradients under these cotangents), in units of eps."""
-        rng = np.random.Generator(np.random.PCG64((self.seed, k, 1)))
-        signs = random_signs(rng, self.arrays)
-        turns = random_signs(rng, cotangents)
-        if self.call.analytic and self.xs:  # what has no derivative need not be analytic
+    def moves_under(self, cotangents: Sequence[Any], gradients: Sequence[Any]) -> Moves:
+        """Random moves of the outputs and, after them, of the gradients under these cotangents."""
+        n, flat = len(self.arrays), [*self.arrays, *cotangents]
+
+        def both(flat: list[Any]) -> list[Any]:
+            outs, pull = self.call.run(flat[:n])
+            return [*(o if is_inexact(o) else None for o in outs), *(pull(flat[n:]) if self.ys else [None] * n)]
+
+        def with_data(rng: np.random.Generator) -> list[Any]:
+            signs, turns = random_signs(rng, self.arrays), random_signs(rng, cotangents)
+            if not (self.call.analytic and self.xs):  # what has no derivative need not be analytic
+                moves = [None if s is None else unit(a, s) for a, s in zip(flat, [*signs, *turns])]
+                return difference_moves(both, flat, moves)
             with stepping():
                 tangents = [None if s is None else a * s for a, s in zip(self.arrays, signs)]
                 outs, pull = self.call.run(stepped(self.arrays, tangents))
-                values = imaginary(outs)
                 gs = [None if g is None else g * (1.0 + 1j * COMPLEX_STEP * s) for g, s in zip(cotangents, turns)]
-                grads = imaginary(pull(gs)) if self.ys else list(gradients)
-        else:
-            n = len(self.arrays)
+                return [*imaginary(outs), *imaginary(pull(gs))]
 
-            def both(moved: list[Any]) -> list[Any]:
-                outs, pull = self.call.run(moved[:n])
-                return [
-                    *(o if is_inexact(o) else None for o in outs),
-                    *(pull(moved[n:]) if self.ys else gradients),
-                ]
+        def with_roundings(rng: np.random.Generator) -> list[Any]:
+            moves = rounding_moves(both, flat, rng)
+            if self.reads_output and self.ys:
+                outs = len(self.outs)
+                moves[outs:] = added(moves[outs:], self._slip(rng, cotangents, gradients))
+            return moves
 
-            flat = [*self.arrays, *cotangents]
-            moves = [None if s is None else unit(a, s) for a, s in zip(flat, [*signs, *turns])]
-            found = difference_moves(both, flat, moves)
-            values, grads = found[: len(self.outs)], found[len(self.outs) :]
-        n = len(self.arrays)
-
-        def plain(flat: list[Any]) -> list[Any]:
-            outs, pull = self.call.run(flat[:n])
-            found = pull(flat[n:]) if self.ys else [None] * n
-            return [*(o if is_inexact(o) else None for o in outs), *found]
-
-        rounded = rounding_moves(plain, [*self.arrays, *cotangents], rng)
-        values = added(values, rounded[: len(values)])
-        grads = added(grads, rounded[len(values) :])
-        if self.reads_output and self.ys:
-            grads = added(grads, self._slip(rng, cotangents, gradients))
-        return values, grads
+        return Moves((self.seed, 1), with_data, with_roundings)
 
     def _slip(self, rng: np.random.Generator, gs: Sequence[Any], plain: Sequence[Any]) -> list[Any]:
         """How far gradients move with an error of the output, where torch's backward reads its rounded output."""
@@ -149,14 +140,17 @@ class Oracle:
     @functools.cached_property
     def value(self) -> Quantity:
         """Every output, integers too (which must be equal)."""
-        return self.quantity(self.outs, lambda k: self._move(k)[0])
+        return self.quantity(self.outs, self._moves, select=lambda moved: moved[: len(self.outs)])
 
     @functools.cached_property
     def vjp(self) -> Quantity:
         """The gradients of the differentiable inputs under the cotangents."""
         return self.quantity(
-            self.at_xs(self.gradients), lambda k: self.at_xs(self._move(k)[1]), scales=[self.cotangents]
+            self.at_xs(self.gradients), self._moves, scales=[self.cotangents], select=self._gradients_of
         )
+
+    def _gradients_of(self, moved: list[Any]) -> list[Any]:
+        return self.at_xs(moved[len(self.outs) :])
 
     def under(self, cotangents: Sequence[Any]) -> Oracle:
         """The oracle of the same call under other cotangents."""
@@ -172,8 +166,9 @@ class Oracle:
             gradients = self._pull(list(cotangents))
         return self.quantity(
             self.at_xs(gradients),
-            lambda k: self.at_xs(self._moved(k, cotangents, gradients)[1]),
+            self.moves_under(cotangents, gradients),
             scales=[cotangents],
+            select=self._gradients_of,
         )
 
     def jumps(self, cotangents: Sequence[Any]) -> bool:
@@ -209,23 +204,19 @@ class Oracle:
         with np.errstate(all="ignore"):
             wants = at([*self.arrays, *tangents], inner)
 
-        def moves(k: int) -> list[Any]:
-            rng = np.random.Generator(np.random.PCG64((self.seed, k, 2)))
-            flat = [*self.arrays, *tangents]
-            return self.both_moves(at, flat, rng, wants)  # exact for every rule: read off the step, or off the vjp
-
+        # exact for every rule: read off the step, or off the vjp
+        moves = self.moves_of(at, [*self.arrays, *tangents], 2, wants)
         return self.quantity(wants, moves, scales=[tangents])
 
-    def both_moves(
-        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
-    ) -> list[Any]:
-        """How far `at` moves with its arguments, and with the rounding of its intermediate results."""
-        return added(self.own_moves(at, flat, rng, base), rounding_moves(at, flat, rng))
-
-    def own_moves(
-        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], rng: np.random.Generator, base: list[Any]
-    ) -> list[Any]:
-        return difference_moves(at, flat, self._unit_moves(rng, flat), base)
+    def moves_of(
+        self, at: Callable[[list[Any]], list[Any]], flat: list[Any], kind: int, base: list[Any], rounds: bool = True
+    ) -> Moves:
+        """Random moves of `at`, whose value is `base`; those of its roundings only where it is no difference."""
+        return Moves(
+            (self.seed, kind),
+            lambda rng: difference_moves(at, flat, self._unit_moves(rng, flat), base),
+            (lambda rng: rounding_moves(at, flat, rng)) if rounds else None,
+        )
 
     def _unit_moves(self, rng: np.random.Generator, flat: list[Any]) -> list[Any]:
         """For each array a move of one unit (its own size) with random signs.

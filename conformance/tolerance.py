@@ -16,6 +16,7 @@ to allowed that is reported is that of the stage that decided, so it is never to
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -25,7 +26,11 @@ from conformance.dtypes import Dtype
 from reference.rule import Waiver, single_precision
 
 K = 8.0
-STAGES = (0, 1, 2, 4, 8, 16, 24)
+PART = 0.5  # of the first move: what costs least
+STAGES = (0, PART, 1, 2, 4, 8, 16, 24)
+# An error that is still so many times too large after a few moves is held against the waivers: 20 more would hardly
+# explain it. They are made where no waiver does, before anything is called wrong.
+FEW, HOPELESS = 4, 4.0
 NEARBY = 2.0**-12  # how near, relatively, the point is at which roundings are measured
 SINGLE_EPS = 2.0**-23
 STEP = 2.0**-26  # the relative step where a sensitivity is measured by a difference
@@ -37,6 +42,7 @@ class Quantity:
     wants    the expected arrays; None where there is nothing to expect
     dtypes   the dtype in which torch must deliver each
     moves    moves(k) gives the k-th random move of every array, in units of eps
+    part     what of the first move is known sooner than the whole
     noise    the reference's own error of every array, elementwise or as a number, where it is above rounding;
              or a function that gives it from so many moves
     declared the rule's waivers; room(waiver) gives the extra term of every array, in units of eps
@@ -50,33 +56,40 @@ class Quantity:
         noise: Sequence[Any] | Callable[[int], Sequence[Any]] | None = None,
         declared: Sequence[Waiver] = (),
         room: Callable[[Waiver], Sequence[Any]] | None = None,
+        part: Callable[[], Sequence[Any]] | None = None,
     ):
-        self.wants, self.dtypes, self._moves = list(wants), list(dtypes), moves
+        self.wants, self.dtypes, self._moves, self._part = list(wants), list(dtypes), moves, part
         self._noise = noise or [0.0] * len(self.wants)
         self._declared, self._room = declared, room
         self._done = 0
         self._largest: list[Any] = [0.0] * len(self.wants)
 
-    def sensitivity(self, i: int, count: int) -> Any:
+    def sensitivity(self, i: int, count: float) -> Any:
         """S of array i from `count` moves."""
-        while self._moves is not None and self._done < count:
-            with np.errstate(all="ignore"):
-                for j, move in enumerate(self._moves(self._done)):
-                    if move is not None:
-                        size = np.abs(move)
-                        # a move that leaves the domain (nan) or the range (inf) says nothing of rounding
-                        self._largest[j] = np.maximum(self._largest[j], np.where(np.isfinite(size), size, 0.0))
+        if count == PART and self._part is not None and not self._done:
+            self._enlarge(self._part)
+            self._part = None
+        while self._moves is not None and self._done + PART < count:
+            self._enlarge(functools.partial(self._moves, self._done))
             self._done += 1
         return self._largest[i]
 
-    def allowed(self, i: int, count: int) -> np.ndarray:
+    def _enlarge(self, moves: Callable[[], Sequence[Any]]) -> None:
+        with np.errstate(all="ignore"):
+            for j, move in enumerate(moves()):
+                if move is not None:
+                    size = np.abs(move)
+                    # a move that leaves the domain (nan) or the range (inf) says nothing of rounding
+                    self._largest[j] = np.maximum(self._largest[j], np.where(np.isfinite(size), size, 0.0))
+
+    def allowed(self, i: int, count: float) -> np.ndarray:
         """The allowed error of array i, with the sensitivity taken from `count` moves."""
         want, dtype = self.wants[i], self.dtypes[i]
         assert dtype is not None
         size = np.abs(want)
         if not np.isfinite(size.sum()):
             size = np.where(np.isfinite(size), size, 0.0)
-        noise = self._noise(count) if callable(self._noise) else self._noise
+        noise = self._noise(int(count)) if callable(self._noise) else self._noise
         room = dtype.eps * (size + (self.sensitivity(i, count) if count else 0.0))
         return np.asarray(K * (room + dtype.smallest) + noise[i])
 
@@ -88,13 +101,45 @@ class Quantity:
             if (not w.checks or check in w.checks) and (not w.dtypes or names & set(w.dtypes))
         ]  # fmt: skip
 
-    def waived(self, i: int, waiver: Waiver) -> np.ndarray:
-        """The allowed error of array i under a waiver."""
+    def waived(self, i: int, waiver: Waiver, count: float) -> np.ndarray:
+        """The allowed error of array i under a waiver, with the sensitivity taken from `count` moves."""
         dtype = self.dtypes[i]
         assert dtype is not None
         extra = np.zeros(()) if waiver.room is None or self._room is None else np.asarray(self._room(waiver)[i])
         extra = np.where(np.isfinite(extra), extra, 0.0)  # at a nan or an infinity there is no size to speak of
-        return np.asarray(waiver.factor * self.allowed(i, STAGES[-1]) + K * dtype.eps * extra)
+        return np.asarray(waiver.factor * self.allowed(i, count) + K * dtype.eps * extra)
+
+
+class Moves:
+    """Random moves of arrays in units of eps, each the sum of two: how far they move with their data, and then, where
+    that is measured, with the roundings on the way. A random generator goes from the one to the other.
+    """
+
+    def __init__(
+        self,
+        seed: tuple[int, int],
+        with_data: Callable[[np.random.Generator], list[Any]],
+        with_roundings: Callable[[np.random.Generator], list[Any]] | None = None,
+    ):
+        self._seed, self._with_data, self._with_roundings = seed, with_data, with_roundings
+        self._begun: tuple[np.random.Generator, list[Any]] | None = None  # the first move, of which the part is known
+        self._whole: dict[int, list[Any]] = {}
+
+    def part(self) -> list[Any]:
+        """What of the first move is known sooner."""
+        if self._begun is None:
+            self._begun = self._begin(0)
+        return self._begun[1]
+
+    def __call__(self, k: int) -> list[Any]:
+        if k not in self._whole:
+            rng, moves = self._begun if k == 0 and self._begun else self._begin(k)
+            self._whole[k] = moves if self._with_roundings is None else added(moves, self._with_roundings(rng))
+        return self._whole[k]
+
+    def _begin(self, k: int) -> tuple[np.random.Generator, list[Any]]:
+        rng = np.random.Generator(np.random.PCG64((self._seed[0], k, self._seed[1])))
+        return rng, self._with_data(rng)
 
 
 def difference_moves(

@@ -7,7 +7,7 @@ import pytest
 
 from conformance.compare import Mismatch, Tally, compare, compare_exactly
 from conformance.dtypes import DTYPES
-from conformance.tolerance import STAGES, K, Quantity
+from conformance.tolerance import FEW, STAGES, K, Quantity
 from reference.rule import Waiver
 
 INF, NAN = np.inf, np.nan
@@ -172,6 +172,32 @@ def test_a_waiver_is_used_where_it_is_needed_and_is_reported():
     assert judged(50, ten).ratio == pytest.approx(50 / (10 * K), rel=1e-3)
     with pytest.raises(Mismatch):
         judged(100, ten)
+
+
+def test_where_a_part_of_the_first_move_suffices_the_whole_is_not_made():
+    asked: list[int] = []
+
+    def moves(k: int) -> list[np.ndarray]:
+        asked.append(k)
+        return [np.array([9.0])]
+
+    for ulps, whole in ((K * (1 + 5) - 1, []), (K * (1 + 9) - 1, [0])):
+        quantity = expecting([1.0], moves=moves, part=lambda: [np.array([5.0])])
+        compare("output", np.array([1.0 + ulps * 2.0**-23]), quantity, 0, Tally())
+        assert asked == whole
+
+
+@pytest.mark.parametrize("ulps, moved", [(50, FEW), (20, STAGES[-1])])
+def test_what_a_few_moves_are_far_from_explaining_is_held_against_the_waivers(ulps, moved):
+    asked: list[int] = []
+
+    def moves(k: int) -> list[np.ndarray]:
+        asked.append(k)
+        return [np.zeros(1)]
+
+    quantity = expecting([1.0], moves=moves, declared=(Waiver("", factor=10.0),))
+    compare("output", np.array([1.0 + ulps * 2.0**-23]), quantity, 0, Tally())
+    assert asked == list(range(moved))
 
 
 def test_a_waiver_of_another_check_or_dtype_does_not_hold():
