@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from conformance.bridge import Bound, array, as_torch_has, tensor
+from conformance.bridge import Bound, array, as_torch_has, resolve, tensor
 from conformance.cases import draw_calls
 from conformance.checks import forms
 from conformance.checks.check import plain
@@ -65,13 +65,13 @@ def _oracles(rule: Rule, dtype: str, seed: int) -> Iterator[Oracle]:
 
 
 def _gradients(rule: Rule, oracle: Oracle) -> list[Gradient]:
-    """torch's gradients with what they must meet; none where torch lacks the op in this dtype."""
+    """torch's gradients with what they must meet; none where torch refuses the call."""
     place = torch.device("cpu")
     bound = Bound(plain(rule), oracle, place)
     gs = [tensor(oracle.cotangents[i], oracle.dtype, place) for i in oracle.ys]
     try:
         grads = forms.vjp(bound, bound.xs, gs, None, None)  # type: ignore[no-untyped-call]
-    except (NotImplementedError, RuntimeError):
+    except Exception:  # it lacks the dtype, or deviates
         return []
     return [(array(d), oracle.vjp, i) for i, d in enumerate(grads)]
 
@@ -118,7 +118,7 @@ def shown(measured: dict[str, dict[str, int]]) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the floors of the ops named, or of all. 0 where nine in ten ops meet the aim in every dtype."""
-    names = list(sys.argv[1:] if arguments is None else arguments) or list(rules())
+    names = list(sys.argv[1:] if arguments is None else arguments) or [n for n in rules() if resolve(n)]
     unknown = [name for name in names if name not in rules()]
     if unknown:
         print(f"unknown op {unknown[0]!r}", file=sys.stderr)
