@@ -1,0 +1,108 @@
+"""Every elementwise op at many points at once: what is red there, one seed in a hundred would meet.
+
+    python docs/scripts/dense.py [--draws 1000] [--seed 0] [OP ...]
+
+The elements of so many typical cases with the same options make one array, of which value, vjp, jvp and second
+derivative are compared in every dtype; points that a known deviation covers are left out. Prints each deviation with
+its worst element, and how many points were compared; exit status 1 where there is one.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import sys
+import warnings
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from conformance import known
+from conformance.bridge import as_torch_has, resolve
+from conformance.cells import Cell
+from conformance.checks.check import Clock
+from conformance.compare import Mismatch, Tally
+from conformance.draws import SeededDraw
+from conformance.dtypes import DTYPES
+from conformance.session import OpSession, Options, _attempt, _holds, held
+from conformance.target import Target
+from reference import rules
+from reference.derive import Call
+from reference.rule import Rule, is_array, is_inexact
+
+CHECKS = ("value", "vjp", "jvp", "reverse_over_reverse")
+REAL = ("float64", "float32", "bfloat16", "float16")
+
+
+def clouds(rule: Rule, draws: int, seed: int) -> Iterator[Call]:
+    """For each choice of options that is drawn one call with the elements of all its cases."""
+    found: dict[str, tuple[Call, list[np.ndarray]]] = {}
+    for i in range(draws):
+        call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}/{i}", "typical")))
+        if len(call.arrays) == 1 and is_inexact(call.arrays[0]):
+            options = [v for v in call.case.args if not is_array(v)], call.case.kwargs
+            found.setdefault(repr(options), (call, []))[1].append(call.arrays[0].reshape(-1))
+    for call, parts in found.values():
+        yield Call(rule, call.replaced([np.concatenate(parts)]))
+
+
+def sound(call: Call, entries: list[known.Deviation], dtype: str) -> np.ndarray:
+    """The points at which no entry holds, by bisection."""
+    (points,) = call.arrays
+    here = held(call, DTYPES[dtype])
+    if not points.size or not any(_holds(e.where, here) for e in entries if e.where):
+        return points
+    halves = np.array_split(points, 2) if points.size > 1 else []
+    return np.concatenate([points[:0], *(sound(Call(call.rule, call.replaced([h])), entries, dtype) for h in halves)])
+
+
+def red(
+    rule: Rule, entries: list[known.Deviation], draws: int, seed: int, count: collections.Counter[str]
+) -> list[str]:
+    """What deviates, as text."""
+    session = OpSession(rule.name, Target("cpu"), Options(shrink=False), Clock(), rule)
+    found = []
+    for whole in clouds(rule, draws, seed):
+        for name in CHECKS:
+            for dtype in (d for d in REAL if d in session.checks[name].levels):
+                cell = Cell("op", rule.name, rule.family, name, "cpu", "eager", dtype, 1)
+                near = [e for e in entries if e.covers(cell.id)]
+                points = sound(whole, near, dtype)
+                if not points.size or any(not e.where for e in near):
+                    continue
+                call = Call(rule, whole.replaced([points]))
+                error = _attempt(session.checks[name], session._trial(cell, call, Tally(check=name), 0))
+                session._oracles.clear()
+                if isinstance(error, Mismatch):
+                    found.append(f"{cell.id} at {points.size} points: {error}")
+                elif error is None:
+                    count[rule.name] += points.size
+    return found
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("ops", nargs="*")
+    parser.add_argument("--draws", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    chosen = parser.parse_args()
+    warnings.simplefilter("ignore")
+    np.seterr(all="ignore")
+    torch.set_num_threads(1)
+    entries = known.applicable(known.shipped(), torch.__version__)
+    count: collections.Counter[str] = collections.Counter()
+    total = 0
+    for rule in [r for n, r in rules().items() if r.elementwise and (not chosen.ops or n in chosen.ops)]:
+        if resolve(rule.name) is None:
+            continue
+        near = [e for e in entries if e.touches(rule.name)]
+        for line in red(as_torch_has(rule), near, chosen.draws, chosen.seed, count):
+            total += 1
+            print(line, flush=True)
+    print(f"{total} deviations; {count.total():,} points of {len(count)} ops compared without one")
+    return int(total > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
