@@ -1,4 +1,4 @@
-"""Every elementwise op at many points at once: what is red there, one seed in a hundred would meet.
+"""Every op whose elements do not meet, at many points at once: what is red there, one seed in a hundred would meet.
 
     python docs/scripts/dense.py [--draws 1000] [--seed 0] [OP ...]
 
@@ -37,24 +37,40 @@ REAL = ("float64", "float32", "bfloat16", "float16")
 
 def clouds(rule: Rule, draws: int, seed: int) -> Iterator[Call]:
     """For each choice of options that is drawn one call with the elements of all its cases."""
-    found: dict[str, tuple[Call, list[np.ndarray]]] = {}
+    found: dict[str, tuple[Call, list[list[np.ndarray]]]] = {}
     for i in range(draws):
         call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}/{i}", "typical")))
-        if len(call.arrays) == 1 and is_inexact(call.arrays[0]):
+        outs, _ = call.run(call.arrays)
+        if call.arrays and {a.shape for a in call.arrays} == {o.shape for o in outs} and all(map(is_inexact, outs)):
             options = [v for v in call.case.args if not is_array(v)], call.case.kwargs
-            found.setdefault(repr(options), (call, []))[1].append(call.arrays[0].reshape(-1))
-    for call, parts in found.values():
-        yield Call(rule, call.replaced([np.concatenate(parts)]))
+            parts = [a.reshape(-1) for a in [*call.arrays, *outs]]
+            found.setdefault(repr(options), (call, []))[1].append(parts)
+    for call, several in found.values():
+        wholes = [np.concatenate(parts) for parts in zip(*several)]
+        cloud = Call(rule, call.replaced(wholes[: len(call.arrays)]))
+        try:
+            outs, _ = cloud.run(cloud.arrays)
+        except (ValueError, IndexError, TypeError):  # of other sizes there is no such call
+            continue
+        if all(map(_equal, outs, wholes[len(call.arrays) :])):  # no element meets another
+            yield cloud
 
 
-def sound(call: Call, entries: list[known.Deviation], dtype: str) -> np.ndarray:
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return np.array_equal(a, b, equal_nan=a.dtype.kind in "fc")
+
+
+def sound(call: Call, entries: list[known.Deviation], dtype: str) -> Call | None:
     """The points at which no entry holds, by bisection."""
-    (points,) = call.arrays
     here = held(call, DTYPES[dtype])
-    if not points.size or not any(_holds(e.where, here) for e in entries if e.where):
-        return points
-    halves = np.array_split(points, 2) if points.size > 1 else []
-    return np.concatenate([points[:0], *(sound(Call(call.rule, call.replaced([h])), entries, dtype) for h in halves)])
+    if not any(_holds(e.where, here) for e in entries if e.where):
+        return call
+    if call.arrays[0].size < 2:
+        return None
+    parts = zip(*(np.array_split(a, 2) for a in call.arrays))
+    halves = [sound(Call(call.rule, call.replaced(half)), entries, dtype) for half in parts]
+    kept = [half.arrays for half in halves if half]
+    return Call(call.rule, call.replaced([np.concatenate(a) for a in zip(*kept)])) if kept else None
 
 
 def red(
@@ -65,19 +81,19 @@ def red(
     found = []
     for whole in clouds(rule, draws, seed):
         for name in CHECKS:
-            for dtype in (d for d in REAL if d in session.checks[name].levels):
+            for dtype in (d for d in REAL if d in session.checks[name].levels and d in (rule.dtypes or REAL)):
                 cell = Cell("op", rule.name, rule.family, name, "cpu", "eager", dtype, 1)
                 near = [e for e in entries if e.covers(cell.id)]
-                points = sound(whole, near, dtype)
-                if not points.size or any(not e.where for e in near):
+                call = None if any(not e.where for e in near) else sound(whole, near, dtype)
+                if call is None:
                     continue
-                call = Call(rule, whole.replaced([points]))
+                points = call.arrays[0].size
                 error = _attempt(session.checks[name], session._trial(cell, call, Tally(check=name), 0))
                 session._oracles.clear()
                 if isinstance(error, Mismatch):
-                    found.append(f"{cell.id} at {points.size} points: {error}")
+                    found.append(f"{cell.id} at {points} points: {error}")
                 elif error is None:
-                    count[rule.name] += points.size
+                    count[rule.name] += points
     return found
 
 
@@ -93,9 +109,7 @@ def main() -> int:
     entries = known.applicable(known.shipped(), torch.__version__)
     count: collections.Counter[str] = collections.Counter()
     total = 0
-    for rule in [r for n, r in rules().items() if r.elementwise and (not chosen.ops or n in chosen.ops)]:
-        if resolve(rule.name) is None:
-            continue
+    for rule in [r for n, r in rules().items() if resolve(n) and (not chosen.ops or n in chosen.ops)]:
         near = [e for e in entries if e.touches(rule.name)]
         for line in red(as_torch_has(rule), near, chosen.draws, chosen.seed, count):
             total += 1
