@@ -65,7 +65,8 @@ def quantiles(input, q, dim, keepdim, interpolation, skip_nan):
         at = np.where(missing > 0, last, at)  # a nan
     if interpolation == "nearest":
         at = np.rint(at.real)
-    below, above = np.floor(at.real).astype(np.int64), np.ceil(at.real).astype(np.int64)
+    # a q of 1 that moves by a rounding points behind the last element
+    below, above = (np.clip(end(at.real).astype(np.int64), 0, n - 1) for end in (np.floor, np.ceil))
     if interpolation == "lower":
         above = below
     elif interpolation == "higher":
