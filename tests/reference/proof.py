@@ -182,6 +182,19 @@ def prove_single(rule: Rule, seed: int) -> None:
     _agree(answers, _answers(call, near, seed), 1e-3)
 
 
+def prove_moved(rule: Rule, seed: int) -> None:
+    """The body answers where inputs are off by a rounding, of double or of single precision: so the tolerance asks."""
+    call = draw_call(rule, seed, complex=rule.complex and seed % 2 == 1)
+    outs, _ = call.run(call.arrays)
+    gs = [np.ones_like(o) if is_inexact(o) else None for o in outs]
+    rng = np.random.default_rng(seed)
+    for unit in (2.0**-52, 2.0**-23):
+        off = [1.0 + unit * rng.choice([-1.0, 1.0], a.shape) for a in call.arrays]
+        moved, pull = call.run([np.asarray(a * f) if is_inexact(a) else a for a, f in zip(call.arrays, off)])
+        if [o.shape for o in moved] == [o.shape for o in outs]:  # where equal elements part, unique has more
+            pull(gs)
+
+
 def prove_elementwise(rule: Rule, seed: int) -> None:
     """An element of the one array moves its own element of the output and no other, and so does its gradient."""
     call = draw_call(rule, seed, complex=rule.complex and seed % 2 == 1)

@@ -10,6 +10,7 @@ from tests.reference.proof import (
     prove,
     prove_elementwise,
     prove_missing,
+    prove_moved,
     prove_real,
     prove_second,
     prove_single,
@@ -116,6 +117,12 @@ def test_complex_numbers_on_the_real_line_are_real(name):
 def test_in_single_precision_the_formula_is_the_same(name):
     for seed in range(10):
         prove_single(rules()[name], seed)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_what_is_off_by_a_rounding_is_answered(name):
+    for seed in range(12):
+        prove_moved(rules()[name], seed)
 
 
 @pytest.mark.parametrize("name", [n for n in ALL if rules()[n].elementwise])

@@ -90,6 +90,13 @@ def test_nanquantile_is_the_quantile_of_the_numbers_and_quantile_of_a_row_with_a
     assert np.isnan(lookup("nanquantile")(np.full((2,), np.nan), 0.5)[0])
 
 
+def test_a_quantile_that_a_rounding_moves_beyond_1_is_the_last_element():
+    x, beyond = np.array([3.0, 1.0, 2.0]), np.array([np.nextafter(1.0, 2.0)])
+    for name in ("quantile", "nanquantile"):
+        out, pull = lookup(name)(x, beyond)
+        assert out == 3.0 and list(pull(np.ones(1))[0]) == [1.0, 0.0, 0.0]
+
+
 def test_the_slope_of_a_quantile_by_q_is_that_of_the_line_between_its_neighbours():
     _, vjp = lookup("quantile")(np.array([1.0, 4.0, 2.0]), np.array([0.25, 0.5]))
     by_x, by_q = vjp(np.array([1.0, 10.0]))
