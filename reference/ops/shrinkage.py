@@ -83,7 +83,14 @@ def hardsigmoid(input: Array, inplace=False):
     return out / 6.0, lambda g: (vjp(g)[0] / 6.0,)
 
 
-@rule("nn.functional.hardswish", cases=one_input(-5.0, 5.0), errors=not_a_tensor, special="ieee", elementwise=True)
+def hardswish_cases(draw: Draw):
+    x = draw.reals(draw.shape(), -5.0, 5.0)
+    if draw.integer(0, 2) == 2 and draw.special:  # at the kinks
+        x = np.where(draw.bools(x.shape), np.copysign(3.0, x), x)
+    return Case((x,))
+
+
+@rule("nn.functional.hardswish", cases=hardswish_cases, errors=not_a_tensor, special="ieee", elementwise=True)
 def hardswish(input: Array, inplace=False):
     """x min(max(x + 3, 0), 6) / 6; the derivative is 0 at -3 and 1 at 3.
 
