@@ -16,7 +16,6 @@ to allowed that is reported is that of the stage that decided, so it is never to
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -66,21 +65,21 @@ class Quantity:
 
     def sensitivity(self, i: int, count: float) -> Any:
         """S of array i from `count` moves."""
-        if count == PART and self._part is not None and not self._done:
-            self._enlarge(self._part)
-            self._part = None
-        while self._moves is not None and self._done + PART < count:
-            self._enlarge(functools.partial(self._moves, self._done))
-            self._done += 1
+        with np.errstate(all="ignore"):
+            if count == PART and self._part is not None and not self._done:
+                self._enlarge(self._part())
+                self._part = None
+            while self._moves is not None and self._done + PART < count:
+                self._enlarge(self._moves(self._done))
+                self._done += 1
         return self._largest[i]
 
-    def _enlarge(self, moves: Callable[[], Sequence[Any]]) -> None:
-        with np.errstate(all="ignore"):
-            for j, move in enumerate(moves()):
-                if move is not None:
-                    size = np.abs(move)
-                    # a move that leaves the domain (nan) or the range (inf) says nothing of rounding
-                    self._largest[j] = np.maximum(self._largest[j], np.where(np.isfinite(size), size, 0.0))
+    def _enlarge(self, moves: Sequence[Any]) -> None:
+        for j, move in enumerate(moves):
+            if move is not None:
+                size = np.abs(move)
+                # a move that leaves the domain (nan) or the range (inf) says nothing of rounding
+                self._largest[j] = np.maximum(self._largest[j], np.where(np.isfinite(size), size, 0.0))
 
     def allowed(self, i: int, count: float) -> np.ndarray:
         """The allowed error of array i, with the sensitivity taken from `count` moves."""

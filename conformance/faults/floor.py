@@ -119,7 +119,7 @@ def shown(measured: dict[str, dict[str, int]]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the floors of the ops named, or of all. 0 where nine in ten ops meet the aim in every dtype."""
     names = list(sys.argv[1:] if arguments is None else arguments) or [n for n in rules() if resolve(n)]
-    unknown = [name for name in names if name not in rules()]
+    unknown = [name for name in names if name not in rules() or not resolve(name)]
     if unknown:
         print(f"unknown op {unknown[0]!r}", file=sys.stderr)
         return 2

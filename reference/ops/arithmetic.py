@@ -10,7 +10,8 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
-from reference.rule import Array, Case, Rule, absolute, conj, is_array, is_inexact, is_stepping, rule, unbroadcast
+from reference.ops.precision import floating, matched
+from reference.rule import Array, Case, Rule, absolute, conj, is_inexact, is_stepping, rule, unbroadcast
 
 
 def nonzero(draw: Draw, shape, low=0.5, high=4.0):
@@ -44,22 +45,6 @@ def unmatched(draw: Draw):
     """The calls that every function of two tensors must refuse."""
     x = draw.reals((2,), 0.25, 1)
     return [(Case((x, draw.reals((3,), 0.25, 1))), RuntimeError), (Case((x, None)), TypeError)]
-
-
-def floating(x):
-    """x, or its float64 if it holds integers or bools: numpy would take bools to float16."""
-    return x if x.dtype.kind in "fc" else x.astype(np.float64)
-
-
-def matched(*operands):
-    """The operands as torch promotes them: integers take the precision of the reals beside them (numpy would take both
-    to double), and a number among integers their dtype."""
-    dtypes = [x.real.dtype for x in operands if is_array(x)]
-    if reals := [d for d in dtypes if d.kind == "f"]:
-        return tuple(x.astype(np.result_type(*reals)) if is_array(x) and not is_inexact(x) else x for x in operands)
-    if integers := [d for d in dtypes if d.kind in "iu"]:
-        return tuple(np.asarray(x).astype(np.result_type(*integers)) if type(x) is int else x for x in operands)
-    return operands
 
 
 def unary(

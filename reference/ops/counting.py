@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating
+from reference.ops.precision import floating
 from reference.ops.reduce import axes, reduction, wrong_dim, wrong_dims
 from reference.rule import Array, Case, rule
 

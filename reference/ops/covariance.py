@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating, matched
+from reference.ops.precision import floating, matched
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 

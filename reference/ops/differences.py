@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating, matched
 from reference.ops.joining import cat
+from reference.ops.precision import floating, matched
 from reference.rule import Array, Case, conj, is_array, is_inexact, rule, unbroadcast
 
 

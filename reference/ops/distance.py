@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating, to, unmatched
+from reference.ops.arithmetic import to, unmatched
+from reference.ops.precision import floating
 from reference.ops.reduce import axes, kept_shape
 from reference.ops.vector_norm import away_from_zero, inverse, p_norm
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule, unbroadcast

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating
+from reference.ops.precision import floating
 from reference.ops.reduce import axes, kept_shape, reduction, wrong_dim, wrong_dims
 from reference.rule import Array, Case, rule, unbroadcast
 

@@ -9,8 +9,8 @@ from scipy import special
 
 from reference.draw import Draw
 from reference.ops.activation import lift
-from reference.ops.arithmetic import floating, to, unary, unmatched
-from reference.ops.powers import operand
+from reference.ops.arithmetic import to, unary, unmatched
+from reference.ops.precision import floating, operand
 from reference.ops.special import gamma_cases, plain_polygamma, psi
 from reference.rule import Array, Case, is_array, rule
 

@@ -5,13 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
+from reference.ops.precision import common
 from reference.ops.shape import listed, parts, refusing
 from reference.rule import Array, Case, is_inexact, rule, unbroadcast
-
-
-def common(tensors):
-    """The dtype of tensors put together: integers do not widen numbers."""
-    return np.result_type(*([x for x in tensors if is_inexact(x)] or tensors))
 
 
 def cat_cases(draw: Draw):

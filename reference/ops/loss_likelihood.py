@@ -8,8 +8,9 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import sigma
-from reference.ops.arithmetic import floating, to
+from reference.ops.arithmetic import to
 from reference.ops.loss import beside, mode, reduced, reductions, unmatched
+from reference.ops.precision import floating
 from reference.rule import Array, Case, Waiver, rule
 
 

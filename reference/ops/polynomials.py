@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating, unmatched
-from reference.ops.powers import operand
+from reference.ops.arithmetic import unmatched
+from reference.ops.precision import floating, operand
 from reference.ops.rounding import no_gradient
 from reference.rule import Array, Case, Waiver, rule
 

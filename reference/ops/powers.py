@@ -7,6 +7,7 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero, to, unary, unmatched
+from reference.ops.precision import operand
 from reference.rule import Array, Case, conj, is_inexact, is_stepping, rule
 
 
@@ -70,14 +71,6 @@ def rsqrt(input: Array):
         return (-0.5 * g * conj((y + slip) ** 3),)
 
     return y, vjp
-
-
-def operand(x, other):
-    """x as an array; numbers and integers take the precision of floating numbers beside them, as in torch."""
-    if is_inexact(x) or not is_inexact(other):
-        return np.asarray(x)
-    dtype = np.result_type(other.dtype, np.complex64) if isinstance(x, complex) else other.real.dtype
-    return np.asarray(x).astype(dtype, casting="same_kind")
 
 
 def power(a, b):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating
+from reference.ops.precision import floating
 from reference.ops.sorting import apart, lines
 from reference.rule import Array, Case, is_array, rule
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor
-from reference.ops.selection import precise
+from reference.ops.precision import precise
 from reference.rule import Array, Case, is_stepping, rule
 
 

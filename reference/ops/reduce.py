@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.arithmetic import floating
+from reference.ops.precision import floating
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 

@@ -6,7 +6,8 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
-from reference.ops.arithmetic import floating, nonzero, to, unary, unmatched
+from reference.ops.arithmetic import nonzero, to, unary, unmatched
+from reference.ops.precision import floating
 from reference.rule import Array, Case, is_stepping, rule
 
 

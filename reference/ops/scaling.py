@@ -6,9 +6,10 @@ import numpy as np
 
 from reference.draw import Draw
 from reference.ops.activation import sigma
-from reference.ops.arithmetic import floating, matched, to, unmatched
+from reference.ops.arithmetic import to, unmatched
 from reference.ops.pointwise import LN2, clog1p
 from reference.ops.powers import pow, power_cases
+from reference.ops.precision import floating, matched
 from reference.rule import Array, Case, conj, is_array, is_stepping, rule
 
 

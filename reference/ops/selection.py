@@ -8,6 +8,7 @@ from reference.conventions import ties_are_shared
 from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero, to, unmatched
+from reference.ops.precision import precise
 from reference.rule import HIGHER_ORDER, Array, Case, Waiver, is_stepping, rule
 
 
@@ -15,11 +16,6 @@ def pair(draw: Draw):
     """Two tensors that broadcast; multiples of 1/4 bring ties."""
     left, right = draw.shapes(2)
     return Case((draw.reals(left), draw.reals(right)))
-
-
-def precise(share, x):
-    """A share in the precision of x; in double where x holds integers."""
-    return share.astype(np.result_type(x.dtype, np.float32))
 
 
 def larger(input, other, sign, plain):

@@ -10,7 +10,7 @@ from reference.draw import Draw
 from reference.ops.activation import not_a_tensor, one_input
 from reference.ops.arithmetic import nonzero
 from reference.ops.pointwise import horner, unit
-from reference.ops.selection import precise
+from reference.ops.precision import precise
 from reference.rule import DERIVATIVES, Array, Case, Waiver, conj, is_stepping, rule, unbroadcast
 
 

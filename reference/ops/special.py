@@ -11,7 +11,7 @@ from reference.draw import Draw
 from reference.ops.activation import density, lift, one_input, sigma
 from reference.ops.arithmetic import to, unary, unmatched
 from reference.ops.pointwise import clog1p
-from reference.ops.powers import operand
+from reference.ops.precision import operand
 from reference.rule import HIGHER_ORDER, Array, Case, Waiver, conj, is_stepping, rule
 
 ROOT2, ROOT_PI = math.sqrt(2.0), math.sqrt(math.pi)

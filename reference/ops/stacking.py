@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from reference.draw import Draw
-from reference.ops.joining import cat, common
+from reference.ops.joining import cat
+from reference.ops.precision import common
 from reference.ops.shape import refusing
 from reference.rule import Array, Case, is_inexact, rule
 

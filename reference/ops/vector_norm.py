@@ -9,8 +9,8 @@ import numpy as np
 from reference.conventions import ties_are_shared
 from reference.draw import Draw
 from reference.ops.extrema import extremum
+from reference.ops.precision import precise
 from reference.ops.reduce import axes, cast, kept_shape, reduction, squared, wrong_dim
-from reference.ops.selection import precise
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, absolute, is_stepping, rule, unbroadcast
 
 ORDERS = (2.0, 1.0, 3.0, 0.5, 0.0, math.inf, -math.inf, 1.5, 2, -1.0)
