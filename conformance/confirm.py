@@ -95,6 +95,13 @@ def _run(text: str, seconds: float) -> int:
     if child == 0:
         die_with(parent)
         os._exit(_execute(text))
+    try:
+        return _waited(child, seconds)
+    finally:
+        _file_of(child).unlink(missing_ok=True)  # a crash or a hang leaves it
+
+
+def _waited(child: int, seconds: float) -> int:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
@@ -106,9 +113,13 @@ def _run(text: str, seconds: float) -> int:
     return 124
 
 
+def _file_of(process: int) -> Path:
+    return Path(os.environ.get("TMPDIR", "/tmp")) / f"conformance-confirm-{process}.py"
+
+
 def _execute(text: str) -> int:
     """Run a script the way ``python FILE`` would; its exit code."""
-    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"conformance-confirm-{os.getpid()}.py"
+    path = _file_of(os.getpid())
     path.write_text(text)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
@@ -120,8 +131,6 @@ def _execute(text: str) -> int:
         return leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)
     except BaseException:
         return 1
-    finally:
-        path.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -21,6 +21,8 @@ DIFFERENCE_NOISE = 4e-12
 BASIS = 48
 # What the last extrapolation of a third derivative may move, relative to the derivatives below it.
 SETTLED = 1e-6
+# What the last extrapolation of any difference may move, relative to what is differentiated, at no kink or pole.
+SMOOTH = 1e-3
 
 
 def second(o: Oracle) -> Quantity:
@@ -120,16 +122,18 @@ def _noise(
 
     `sources` are what is differentiated, each with a factor. How large the terms of it are that cancel, its
     sensitivity knows. `spread` tells, at some cost, what the step itself leaves out: it is asked only with a count,
-    where nothing cheaper explains what was found.
+    where nothing cheaper explains what was found. At a kink, where a difference grows with the inverse of the step,
+    it says nothing.
     """
     truncated = functools.cache(spread)
 
     def size(count: int) -> Sequence[Any]:
-        rounded = [DIFFERENCE_NOISE * sum(factor * _largest(q, count) for q, factor in sources)] * arrays
+        largest = sum(factor * _largest(q, count) for q, factor in sources)
+        rounded = DIFFERENCE_NOISE * largest
         if not count:
-            return rounded
+            return [rounded] * arrays
         with np.errstate(all="ignore"):
-            return [r + t for r, t in zip(rounded, truncated())]
+            return [rounded + np.where(t > SMOOTH * largest, np.inf, t) for t in truncated()]
 
     return size
 

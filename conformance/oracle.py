@@ -80,6 +80,8 @@ class Oracle:
             case = self.call.replaced(self.arrays)
             assert waiver.room is not None
             size = np.abs(np.asarray(waiver.room(*case.args, **case.kwargs)))
+            if scales and not self.call.rule.elementwise:  # an element of a gradient is of no one output
+                size = np.asarray(size.max(initial=0.0, where=np.isfinite(size)))
             for scale in scales:
                 sizes = [np.abs(s) for s in scale if s is not None]  # the first alone may be zero
                 size = _times(size, sizes[0] if len(sizes) == 1 else np.max([s.max(initial=0.0) for s in sizes]))

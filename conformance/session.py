@@ -288,7 +288,7 @@ def holds_for(where: str, names: dict[str, Any]) -> bool:
 # What `where` may use; NumPy's methods import their implementation on first use, through the builtins of their caller.
 _BUILTINS = {
     f.__name__: f
-    for f in (all, any, len, isinstance, tuple, list, int, float, str, bool, min, max, abs, sum, __import__)
+    for f in (all, any, len, isinstance, tuple, list, int, float, str, bool, min, max, abs, sum, range, zip, __import__)
 }
 
 

@@ -182,3 +182,10 @@ def test_large_inputs_are_packed_and_unpack_to_what_they_were():
     text = script.write("x", trial, Mismatch(""))
     assert max(map(len, text.splitlines())) < 40_000 and "frombuffer" in text
     assert confirm.confirm([text]) == [False]
+
+
+def test_a_script_that_kills_its_process_leaves_no_file(tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    killed = "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)\n"
+    assert confirm.confirm([killed, "while True: pass\n", ""], seconds=1.0) == [True, True, False]
+    assert not list(tmp_path.glob("conformance-confirm-*"))
