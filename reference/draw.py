@@ -141,22 +141,27 @@ class Draw:
         avoid: Sequence[float] = (),
         distinct: bool = False,
     ) -> np.ndarray:
-        """float64 in [low, high], either simple multiples of 1/4 (zeros and ties are likely) or full mantissas.
+        """float64 in [low, high]: simple multiples of 1/4, full mantissas, or very few values.
+
+        Multiples of 1/4 bring zeros and ties. Of few values whole slices are equal, and complex numbers zero.
 
         avoid     points (kinks) from which every element keeps a distance that survives rounding to bfloat16
         distinct  no two elements equal, also after rounding to bfloat16 (while there are at most 200)
         """
         shape = tuple(shape)
-        kind = self.integer(0, 3)
+        kind = self.integer(0, 4)
         rng = self.generator()
         if not self.special:
-            kind, low, high = 2, low + (high - low) / 16, high - (high - low) / 16
+            kind, low, high = 3, low + (high - low) / 16, high - (high - low) / 16
         if distinct:
             x = _distinct(rng, shape, low, high)
         elif kind == 0:
             x = rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, shape) / 4.0
         elif kind == 1:  # magnitudes from small to large, for what happens near zero
             x = np.clip(rng.choice([-1.0, 1.0], shape) * 2.0 ** rng.uniform(-8, 2, shape), low, high)
+        elif kind == 2 and self.regime != "large":  # equal terms in their thousands round in one direction
+            few = rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, 2) / 4.0
+            x = rng.choice([*few, 0.0] if low <= 0.0 <= high else few, shape)
         else:
             x = rng.uniform(low, high, shape)
         if self.regime == "large" and low < 0 < high and self.boolean():

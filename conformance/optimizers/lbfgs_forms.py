@@ -81,11 +81,17 @@ def evaluations(make, ps, a, u, c, count):
 
 
 def searched(make, ps, a, u, c, count):
-    """Of steps of one iteration with line search: the parameters before and after, and the direction."""
+    """Of steps of one iteration with line search: the parameters before and after, and the direction.
+
+    At a stationary point there is no direction, and the steps end.
+    """
     opt, found = make(ps), []
     for _ in range(count):
         before = torch.cat([p.detach().reshape(-1) for p in ps])
-        opt.step(closure(opt, ps, a, u, c, []))
+        calls = []
+        opt.step(closure(opt, ps, a, u, c, calls))
+        if len(calls) == 1 and not any(p.grad is not None and p.grad.any() for p in ps):
+            break
         after = torch.cat([p.detach().reshape(-1) for p in ps])
         found.append((before, after, opt.state[ps[0]]["d"].clone()))
     return found

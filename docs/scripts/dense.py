@@ -33,16 +33,18 @@ from reference.rule import Rule, is_array, is_inexact
 
 CHECKS = ("value", "vjp", "jvp", "reverse_over_reverse")
 REAL = ("float64", "float32", "bfloat16", "float16")
+COMPLEX = ("complex128", "complex64")
 
 
-def clouds(rule: Rule, draws: int, seed: int) -> Iterator[Call]:
+def clouds(rule: Rule, draws: int, seed: int, complex: bool) -> Iterator[Call]:
     """For each choice of options that is drawn one call with the elements of all its cases."""
     found: dict[str, tuple[Call, list[list[np.ndarray]]]] = {}
     for i in range(draws):
-        call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}/{i}", "typical")))
+        call = Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}/{i}", "typical", complex)))
         outs, _ = call.run(call.arrays)
         if call.arrays and {a.shape for a in call.arrays} == {o.shape for o in outs} and all(map(is_inexact, outs)):
-            options = [v for v in call.case.args if not is_array(v)], call.case.kwargs
+            kinds = [a.dtype.kind for a in call.arrays]
+            options = kinds, [v for v in call.case.args if not is_array(v)], call.case.kwargs
             parts = [a.reshape(-1) for a in [*call.arrays, *outs]]
             found.setdefault(repr(options), (call, []))[1].append(parts)
     for call, several in found.values():
@@ -61,7 +63,7 @@ def _equal(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def sound(call: Call, entries: list[known.Deviation], dtype: str) -> Call | None:
-    """The points at which no entry holds, by bisection."""
+    """The points at which no entry holds, by bisection; none where one holds for all of them that holds for no half."""
     here = held(call, DTYPES[dtype])
     if not any(_holds(e.where, here) for e in entries if e.where):
         return call
@@ -70,7 +72,8 @@ def sound(call: Call, entries: list[known.Deviation], dtype: str) -> Call | None
     parts = zip(*(np.array_split(a, 2) for a in call.arrays))
     halves = [sound(Call(call.rule, call.replaced(half)), entries, dtype) for half in parts]
     kept = [half.arrays for half in halves if half]
-    return Call(call.rule, call.replaced([np.concatenate(a) for a in zip(*kept)])) if kept else None
+    joined = Call(call.rule, call.replaced([np.concatenate(a) for a in zip(*kept)])) if kept else None
+    return None if joined and any(_holds(e.where, held(joined, DTYPES[dtype])) for e in entries if e.where) else joined
 
 
 def red(
@@ -79,9 +82,10 @@ def red(
     """What deviates, as text."""
     session = OpSession(rule.name, Target("cpu"), Options(shrink=False), Clock(), rule)
     found = []
-    for whole in clouds(rule, draws, seed):
+    several = [(REAL, False), (COMPLEX, True)] if rule.complex else [(REAL, False)]
+    for dtypes, whole in ((d, cloud) for d, complex in several for cloud in clouds(rule, draws, seed, complex)):
         for name in CHECKS:
-            for dtype in (d for d in REAL if d in session.checks[name].levels and d in (rule.dtypes or REAL)):
+            for dtype in (d for d in dtypes if d in session.checks[name].levels and d in (rule.dtypes or dtypes)):
                 cell = Cell("op", rule.name, rule.family, name, "cpu", "eager", dtype, 1)
                 near = [e for e in entries if e.covers(cell.id)]
                 call = None if any(not e.where for e in near) else sound(whole, near, dtype)

@@ -43,7 +43,7 @@ def nll_loss2d(weight=None, size_average=None, ignore_index=-100, reduce=None, r
     return nll(weight, size_average, ignore_index, reduce, reduction)
 
 
-@layer("nn.CrossEntropyLoss", cases=pair("nn.functional.cross_entropy"))
+@layer("nn.CrossEntropyLoss", cases=pair("nn.functional.cross_entropy"), like=("nn.functional.cross_entropy",))
 def cross_entropy_loss(
     weight=None, size_average=None, ignore_index=-100, reduce=None, reduction="mean", label_smoothing=0.0
 ):

@@ -164,7 +164,10 @@ class Sequences:
         if kind == "causal" and not self.floating:
             return np.tri(rows, columns) == 0, self.draw.boolean()
         lead = (self.batch * self.heads,) if kind == "each" else ()
-        return hidden(self.draw, (*lead, rows, columns), self.floating), False
+        mask = hidden(self.draw, (*lead, rows, columns), self.floating)
+        if self.floating and mask.shape == (1, 1):  # a 0 is the causal mask, which torch leaves out: no gradient
+            mask = np.where(mask == 0.0, 0.5, mask)
+        return mask, False
 
     def padding(self, keys: int) -> Array | None:
         kind = self.draw.choice("none", "any", "last")

@@ -9,9 +9,9 @@ from reference.ops.activation import sigma
 from reference.ops.affine import linear
 from reference.ops.arithmetic import to
 from reference.ops.loss import mode, reduced, reductions
-from reference.ops.loss_classes import cross_entropy, wrong_classes
+from reference.ops.loss_classes import EXPONENTIALS, cross_entropy, softmax_room, wrong_classes
 from reference.ops.loss_margin import TRIPLET_WAIVERS, triplet_cases, triplet_margin_loss
-from reference.rule import Array, Case, Waiver, rule
+from reference.rule import DERIVATIVES, Array, Case, Waiver, rule
 
 
 def scores(draw: Draw, **options):
@@ -222,15 +222,25 @@ def lowered_room(input, linear_weight, target, *, linear_bias=None, **options):
     return np.asarray(2.0**16 * (1.0 + size))
 
 
+def linear_softmax_room(input, linear_weight, target, *, linear_bias=None, weight=None, reduction="mean",
+                        ignore_index=None, label_smoothing=0.0, options=None):  # fmt: skip
+    """That of the cross entropy, times what its scores are made of."""
+    scores = np.zeros((*input.shape[:-1], *linear_weight.shape[:-1]))
+    ignored = -100 if ignore_index is None else ignore_index
+    room = softmax_room(scores, target, weight, None, ignored, None, reduction, label_smoothing)
+    return room * (1.0 + np.abs(input).max(initial=0.0) + np.abs(linear_weight).sum(-1).max(initial=0.0))
+
+
 @rule(
     "nn.functional.linear_cross_entropy",
     cases=linear_cross_entropy_cases,
     waivers=[
+        Waiver(EXPONENTIALS, room=linear_softmax_room, checks=DERIVATIVES),
         Waiver(
             "under autocast the products inside are in bfloat16, and their loss comes out in float32",
             room=lowered_room,
             checks=("autocast",),
-        )
+        ),
     ],
     errors=lambda draw: [
         (Case((draw.reals((2, 4)), draw.reals((3, 5)), np.array([0, 1]))), RuntimeError),

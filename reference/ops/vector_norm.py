@@ -286,6 +286,12 @@ def cosine_second_room(x1, x2, dim=1, eps=1e-8):
     waivers=[
         Waiver(PROJECTION, room=cosine_room, checks=DERIVATIVES),
         Waiver(PROJECTION, room=cosine_second_room, checks=HIGHER_ORDER),
+        Waiver(
+            "torch adds up the squares of a norm in float32, in each lane of a vector one after another",
+            factor=4,
+            dtypes=("float32",),
+            checks=("parallel",),
+        ),
     ],
 )
 def cosine_similarity(x1: Array, x2: Array, dim=1, eps=1e-8):

@@ -10,7 +10,7 @@ import pytest
 from reference import lookup, rules
 from reference.derive import Call, difference, imaginary, jvp, stepped, transposed, truncation, vjp_jvp
 from reference.draw import Draw
-from reference.rule import Array, Case, Rule, is_array, rule, single_precision, stepping
+from reference.rule import Array, Case, Rule, is_array, is_inexact, rule, single_precision, stepping
 from tests.reference.proof import draw_call
 
 A, B, C = np.array([1.0, 2.0]), np.array([[3.0, 4.0]]), np.array([5, 6])
@@ -185,6 +185,8 @@ def test_the_complex_step_is_exact_to_rounding_in_double_and_in_single_precision
 def test_single_precision_gives_tangents_and_second_derivatives_near_those_in_double(name):
     for seed in range(8):
         call = draw_call(rules()[name], seed)
+        if not all(map(is_inexact, call.arrays)):
+            continue
         rng = np.random.default_rng(seed)
         outs, _ = call.run(call.arrays)
         vs, gs = ([rng.normal(size=a.shape) for a in group] for group in (call.arrays, outs))
