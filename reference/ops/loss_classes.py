@@ -97,7 +97,7 @@ def cross_entropy_cases(draw: Draw):
 
 
 def smoothed(input, target, weight, ignore_index, s):
-    """The axis of the classes, whether the target is of probabilities, w and p of each class, and what a mean counts."""
+    """The axis of the classes, whether the target is probabilities, w and p of each class, and what a mean counts."""
     dim = 0 if input.ndim == 1 else 1
     classes = input.shape[dim]
     if is_inexact(target) and target.shape == input.shape:

@@ -155,14 +155,20 @@ def norm_cases(draw: Draw):
         return Case((x, "nuc"), dict(dim=dim, keepdim=draw.boolean()))
     case = vector_norm_cases(draw)
     if len(case.args) == 1:
-        return Case(case.args, dict(p=draw.choice("fro", None, 2), **case.kwargs))
+        kinds = (None, 2) if refused("fro", case.kwargs.get("dim")) else ("fro", None, 2)
+        return Case(case.args, dict(p=draw.choice(*kinds), **case.kwargs))
     return case
+
+
+def refused(p, dim):
+    """The Frobenius norm is not taken over three dimensions or more, as torch documents; the same with p=2 is."""
+    return p == "fro" and isinstance(dim, (tuple, list)) and len(dim) > 2
 
 
 @rule(
     "norm",
     cases=norm_cases,
-    errors=wrong_dim,
+    errors=lambda draw: [*wrong_dim(draw), (Case((draw.reals((2, 3, 1)), "fro", (0, 1, 2))), RuntimeError)],
     complex=True,
     waivers=[
         Waiver(
@@ -179,6 +185,8 @@ def norm(input: Array, p="fro", dim=None, keepdim=False, dtype=None):
     Nuclear norm: the sum of the singular values, over the two dimensions `dim`.
     input: (*), real or complex; output: real, as linalg.vector_norm.  Source: torch.norm.
     """
+    if refused(p, dim):
+        raise RuntimeError("the Frobenius norm is taken over one dimension, two, or all where dim is None")
     x = cast(input, dtype)
     over = axes(dim, x.ndim)
     if p == "nuc":
