@@ -115,7 +115,7 @@ class Oracle:
             signs, turns = random_signs(rng, self.arrays), random_signs(rng, cotangents)
             if not (self.call.analytic and self.xs):  # what has no derivative need not be analytic
                 moves = [None if s is None else unit(a, s) for a, s in zip(flat, [*signs, *turns])]
-                return difference_moves(both, flat, moves)
+                return difference_moves(both, flat, moves, data=n)
             with stepping():
                 tangents = [None if s is None else a * s for a, s in zip(self.arrays, signs)]
                 outs, pull = self.call.run(stepped(self.arrays, tangents))
@@ -216,7 +216,7 @@ class Oracle:
         """Random moves of `at`, whose value is `base`; those of its roundings only where it is no difference."""
         return Moves(
             (self.seed, kind),
-            lambda rng: difference_moves(at, flat, self._unit_moves(rng, flat), base),
+            lambda rng: difference_moves(at, flat, self._unit_moves(rng, flat), base, len(self.arrays)),
             (lambda rng: rounding_moves(at, flat, rng)) if rounds else None,
         )
 

@@ -146,25 +146,26 @@ def difference_moves(
     arrays: Sequence[Any],
     moves: Sequence[Any],
     base: Sequence[Any] | None = None,
+    data: int = 0,
 ) -> list[Any]:
     """How far fn moves from `base`, its value at the arrays, when its arguments make these moves.
 
     To first order, by a one-sided difference. A change that does not shrink with the step is a jump (a tie
-    that falls, a kink that is crossed): no sensitivity, and 0 is returned for it.
+    that falls, a kink that is crossed): no sensitivity. The first `data` arrays make it; what is left there is
+    how far fn moves with the others, the directions, in which it is smooth everywhere.
     """
 
-    def at(step: float) -> list[Any]:
-        return fn([a if m is None else a + step * m for a, m in zip(arrays, moves)])
-
-    def slopes(step: float) -> list[Any]:
-        return [None if b is None else np.abs(f - b) / step for b, f in zip(start, at(step))]
+    def slopes(step: float, moves: Sequence[Any]) -> list[Any]:
+        moved = fn([a if m is None else a + step * m for a, m in zip(arrays, moves)])
+        return [None if b is None else np.abs(f - b) / step for b, f in zip(start, moved)]
 
     start = fn(list(arrays)) if base is None else base
-    result = slopes(STEP)
+    result = slopes(STEP, moves)
     if any(s is not None and _may_have_jumped(s, b) for s, b in zip(result, start)):
-        for i, finer in enumerate(slopes(STEP / 8)):
+        still = slopes(STEP, [None] * data + list(moves[data:])) if data else [0.0] * len(start)
+        for i, finer in enumerate(slopes(STEP / 8, moves)):
             if finer is not None:
-                result[i] = np.where(finer > 4 * result[i], 0.0, result[i])
+                result[i] = np.where(finer > 4 * result[i], still[i], result[i])
     return result
 
 

@@ -293,7 +293,7 @@ def renorm_cases(draw: Draw):
     bound = draw.choice(1.5, 2, 0.25, 0.0, 100.0)
     norms = renorm_norms(x, p, dim)[0]
     # at the bound itself the derivative jumps
-    x = np.where(np.abs(norms - bound) < 0.0625 * bound, x * 1.25, x)
+    x = np.where(np.abs(norms - bound) < 0.0625 * bound, x * 1.25, x) if bound else np.where(norms == 0.0, 0.75, x)
     return Case((x, p, dim, bound))
 
 

@@ -121,6 +121,11 @@ def test_a_waivers_room_comes_from_the_cases_arguments_and_scales_with_the_cotan
         assert np.allclose(extra, K * 2.0**-23 * 1000.0 * np.array([1.0, 2.0]) * scale)
 
 
+def test_where_data_jump_the_directions_have_their_sensitivity():
+    tied = oracle("linalg.vector_norm", np.full(16, 1.75), np.inf)  # the tangent is the mean of sixteen
+    assert tied.jvp.sensitivity(0, ALL) >= 0.5 * np.sqrt(np.sum(tied.tangents[0] ** 2)) / 16
+
+
 def test_elements_of_a_gradient_are_not_those_of_an_output_of_the_same_shape():
     x, source = np.array([-2.0, -2.0, -0.5, -0.125]), np.array([-1.0, 2.0, 0.01, 1.5])
     o = oracle("index_reduce", x, 0, np.array([0, 0, 1, 0]), source, "prod")
