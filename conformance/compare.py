@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from conformance.tolerance import FEW, HOPELESS, STAGES, Quantity
+from conformance.tolerance import FEW, HOPELESS, MANY, NEARLY, STAGES, Quantity
 
 
 @dataclasses.dataclass
@@ -78,7 +78,8 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
             if worst <= 1.0:
                 tally.ratio = max(tally.ratio, worst)
                 return
-            if not (count == STAGES[-1] or (count == FEW and worst > HOPELESS)):
+            decides = count == STAGES[-1] or (count == MANY and worst > NEARLY)
+            if not (decides or (count == FEW and worst > HOPELESS)):
                 continue
             for waiver in quantity.waivers(tally.check):
                 allowed = quantity.waived(i, waiver, count)
@@ -87,6 +88,8 @@ def compare(what: str, got: np.ndarray, quantity: Quantity, i: int, tally: Tally
                 if worst <= 1.0:
                     tally.ratio, tally.waiver = max(tally.ratio, worst), waiver.reason
                     return
+            if decides:
+                break
     tally.ratio = max(tally.ratio, worst)
     _refuse(what, got, want, ~(ratio <= 1.0), error, allowed)
 

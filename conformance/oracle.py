@@ -11,7 +11,7 @@ import numpy as np
 
 from conformance import higher
 from conformance.dtypes import DTYPES, Dtype, NoCounterpart
-from conformance.tolerance import STAGES, Moves, Quantity, added, difference_moves, random_signs, rounding_moves, unit
+from conformance.tolerance import MANY, Moves, Quantity, added, difference_moves, random_signs, rounding_moves, unit
 from reference.derive import STEP as COMPLEX_STEP
 from reference.derive import Call, Product, finite_inner, imaginary, inner, jvp, stepped
 from reference.rule import Waiver, is_inexact, stepping
@@ -177,13 +177,13 @@ class Oracle:
         """Whether a kink is nearer than rounding: the gradients leave what is allowed when inputs move by a unit."""
         quantity = self.vjp_under(cotangents)
         rng = np.random.Generator(np.random.PCG64((self.seed, 5)))
-        for _ in range(STAGES[-1]):
+        for _ in range(MANY):
             signs = random_signs(rng, self.arrays)
             moved = [a if s is None else a + self.dtype.eps * unit(a, s) for a, s in zip(self.arrays, signs)]
             with np.errstate(all="ignore"):
                 found = self.at_xs(self.call.run(moved)[1](list(cotangents)))
                 pairs = enumerate(zip(found, quantity.wants))
-                if any(np.any(np.abs(f - w) > quantity.allowed(i, STAGES[-1])) for i, (f, w) in pairs):
+                if any(np.any(np.abs(f - w) > quantity.allowed(i, MANY)) for i, (f, w) in pairs):
                     return True
         return False
 

@@ -15,7 +15,7 @@ from conformance.bridge import array, dtype_of
 from conformance.checks import forms
 from conformance.checks.check import Evidence, Trial, arguments_read
 from conformance.compare import Mismatch
-from conformance.tolerance import STAGES
+from conformance.tolerance import MANY
 
 # Above this many elements a literal is packed: nobody reads a thousand numbers.
 READABLE = 400
@@ -89,7 +89,7 @@ def _numeric(cell_id: str, trial: Trial, evidence: Evidence, error: Exception) -
         lines.append(f"print({what!r}, got)")
         return "\n".join(lines)
     want, dtype = np.asarray(quantity.wants[i]), quantity.dtypes[i]
-    allowed = np.zeros(want.shape) if dtype is None else quantity.allowed(i, STAGES[-1])
+    allowed = np.zeros(want.shape) if dtype is None else quantity.allowed(i, MANY)
     lines.append(f"want = {_array(want)}  # {what}, by the reference")
     lines.append(f"allowed = {_array(np.broadcast_to(allowed, want.shape))}")
     lines.append("print('got', got, 'want', want, sep='\\n')")

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from conformance.dtypes import DTYPES, Dtype
-from conformance.tolerance import NEARBY, SINGLE_EPS, STAGES, STEP, K, Quantity
+from conformance.tolerance import MANY, NEARBY, SINGLE_EPS, STEP, K, Quantity
 from reference.optim import Optimizer, Snapshot, run
 from reference.rule import Array, Case, is_array, stepping
 
@@ -41,8 +41,8 @@ class Expected:
         """
         if self.rounded is None or self.quantity.dtypes[i] is None:
             return False
-        allowed = self.quantity.allowed(i, STAGES[-1])
-        runs = (self.rounded(k)[i] for k in range(STAGES[-1]))
+        allowed = self.quantity.allowed(i, MANY)
+        runs = (self.rounded(k)[i] for k in range(MANY))
         return any(bool(np.any(np.abs(moved - self.quantity.wants[i]) > allowed)) for moved in runs)
 
 

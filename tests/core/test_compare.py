@@ -7,7 +7,7 @@ import pytest
 
 from conformance.compare import Mismatch, Tally, compare, compare_exactly
 from conformance.dtypes import DTYPES
-from conformance.tolerance import FEW, STAGES, K, Quantity
+from conformance.tolerance import FEW, MANY, NEARLY, STAGES, K, Quantity
 from reference.rule import Waiver
 
 INF, NAN = np.inf, np.nan
@@ -154,8 +154,9 @@ def test_sensitivity_is_measured_only_as_far_as_the_verdict_needs_it():
     assert judged(7) == []
     assert judged(K * (1 + 3) - 1) == [0, 1, 2, 3]
     assert judged(K * (1 + 4) - 1) == list(range(8))
-    assert judged(K * (1 + 23) - 1) == list(range(STAGES[-1]))
-    assert judged(K * (1 + 23) + 1) == [*range(STAGES[-1]), -1]
+    assert judged(K * (1 + 23) - 1) == list(range(MANY))
+    assert judged(K * (1 + 23) + 1) == list(range(STAGES[-1]))  # nearly allowed: more moves tell
+    assert judged(NEARLY * K * (1 + 23) + 1) == [*range(MANY), -1]
 
 
 def judged(ulps: float, *waivers: Waiver, check: str = "vjp", room: object = None) -> Tally:
@@ -187,7 +188,7 @@ def test_where_a_part_of_the_first_move_suffices_the_whole_is_not_made():
         assert asked == whole
 
 
-@pytest.mark.parametrize("ulps, moved", [(50, FEW), (20, STAGES[-1])])
+@pytest.mark.parametrize("ulps, moved", [(50, FEW), (20, MANY), (12, STAGES[-1])])
 def test_what_a_few_moves_are_far_from_explaining_is_held_against_the_waivers(ulps, moved):
     asked: list[int] = []
 
