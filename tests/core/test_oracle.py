@@ -243,3 +243,10 @@ def test_an_element_that_leaves_its_domain_when_moved_does_not_hide_the_sensitiv
     call = Call(rules()["pow"], Case((np.asarray([0.0, 1.75]), np.asarray([2.0, 2.75]))))
     oracle = Oracle(call, "float64")
     assert oracle.second_forward.sensitivity(0, 24)[1] > 1.0
+
+
+def test_a_complex_difference_across_a_kink_says_nothing_and_elsewhere_what_it_did():
+    x = np.array([[1 + 1j, 1 + 1j], [1 + 0.5j, -0.5 - 2j]])  # the deviation of equal elements has a kink
+    o = Oracle(Call(lookup("std"), Case((x,), dict(dim=1))), "complex128")
+    flat, smooth = o.second.allowed(0, 1)
+    assert np.all(np.isinf(flat)) and np.all(smooth < 1e-8)
