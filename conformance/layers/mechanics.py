@@ -95,11 +95,13 @@ def refuses(m, state, name):
 def copies(make, given, dtype, device):
     """A deep copy and a pickled module compute the same, and share no storage with the original."""
     m = make().eval()
-    want = called(m, given)
+    called(m, given)  # with max_norm every call may change the table by a rounding
     stream = io.BytesIO()
     torch.save(m, stream)
     stream.seek(0)
-    for what, other in (("deepcopy", copy.deepcopy(m)), ("pickle", torch.load(stream, weights_only=False))):
+    others = ("deepcopy", copy.deepcopy(m)), ("pickle", torch.load(stream, weights_only=False))
+    want = called(m, given)
+    for what, other in others:
         assert type(other) is type(m), f"{what} gives a {type(other).__name__}"
         assert same(called(other, given), want), f"the {what} computes something else"
         mine = {t.data_ptr() for t in [*m.parameters(), *m.buffers()] if t.numel()}
@@ -188,7 +190,7 @@ def modes(make, given, dtype, device):
 def meta(make, given, dtype, device):
     """On the meta device a module computes shapes and dtypes alone; to_empty brings it back with the same ones."""
     m = make().eval()
-    want = flat(called(m, given))
+    called(m, given)  # with max_norm every call may change the table by a rounding
     away = copy.deepcopy(m).to("meta")
     assert all(t.device.type == "meta" for t in [*away.parameters(), *away.buffers()]), "something stayed behind"
     back = away.to_empty(device=device)
@@ -196,7 +198,7 @@ def meta(make, given, dtype, device):
         assert (name, p.shape, p.dtype, p.device.type) == (other, q.shape, q.dtype, q.device.type), name
     back.load_state_dict(m.state_dict())
     assert all(torch.equal(a, b) for a, b in zip(m.parameters(), back.parameters()))
-    again = flat(called(back.eval(), given))
+    want, again = flat(called(m, given)), flat(called(back.eval(), given))
     assert len(again) == len(want) and same(tuple(again), tuple(want)), (
         "the module that came back computes something else"
     )
