@@ -140,6 +140,7 @@ class Draw:
         high: float = 4.0,
         avoid: Sequence[float] = (),
         distinct: bool = False,
+        few: bool = True,
     ) -> np.ndarray:
         """float64 in [low, high]: simple multiples of 1/4, full mantissas, or very few values.
 
@@ -147,6 +148,7 @@ class Draw:
 
         avoid     points (kinks) from which every element keeps a distance that survives rounding to bfloat16
         distinct  no two elements equal, also after rounding to bfloat16 (while there are at most 200)
+        few       whether there may be very few values
         """
         shape = tuple(shape)
         kind = self.integer(0, 4)
@@ -159,7 +161,7 @@ class Draw:
             x = rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, shape) / 4.0
         elif kind == 1:  # magnitudes from small to large, for what happens near zero
             x = np.clip(rng.choice([-1.0, 1.0], shape) * 2.0 ** rng.uniform(-8, 2, shape), low, high)
-        elif kind == 2 and self.regime != "large":  # equal terms in their thousands round in one direction
+        elif kind == 2 and few and self.regime != "large":  # equal terms in their thousands round in one direction
             few = rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, 2) / 4.0
             x = rng.choice([*few, 0.0] if low <= 0.0 <= high else few, shape)
         else:

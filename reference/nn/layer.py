@@ -174,8 +174,9 @@ def call_of(
 
     places = tuple(map(named, case.inputs))
     drawn = draw.numbers if complex else draw.reals
+    # of few values a stack of normalizations has rows of no variance, whose gradients overflow in float16
     parameters = case.parameters or [
-        draw.reals(p.shape, 0.25, 1.0) if n.rpartition(".")[2] in positive else drawn(p.shape, -1.0, 1.0)
+        draw.reals(p.shape, 0.25, 1.0) if n.rpartition(".")[2] in positive else drawn(p.shape, -1.0, 1.0, few=False)
         for n, p in described.parameters.items()
     ]
     buffers = [  # running statistics as after some training
