@@ -162,8 +162,8 @@ class Draw:
         elif kind == 1:  # magnitudes from small to large, for what happens near zero
             x = np.clip(rng.choice([-1.0, 1.0], shape) * 2.0 ** rng.uniform(-8, 2, shape), low, high)
         elif kind == 2 and few and self.regime != "large":  # equal terms in their thousands round in one direction
-            few = rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, 2) / 4.0
-            x = rng.choice([*few, 0.0] if low <= 0.0 <= high else few, shape)
+            values = rng.integers(math.ceil(low * 4), math.floor(high * 4) + 1, 2) / 4.0
+            x = rng.choice([*values, 0.0] if low <= 0.0 <= high else values, shape)
         else:
             x = rng.uniform(low, high, shape)
         if self.regime == "large" and low < 0 < high and self.boolean():
