@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from reference.draw import Draw
 from reference.ops.affine import linear
+from reference.ops.attention import CENTRED, attention_room
 from reference.ops.softmax import softmax_of
-from reference.rule import DERIVATIVES, Array, Case, Waiver, rule, unbroadcast
+from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, rule, unbroadcast
 
 
 def additive(mask, dtype):
@@ -116,6 +116,25 @@ def lowered_room(query, key, value, *rest, **options):
     return np.asarray(2.0**16 * 8.0)
 
 
+def projections(in_proj_weight, in_proj_bias, separate):
+    """The weight and the bias (or None) for the query, the key and the value."""
+    weights = separate or np.split(in_proj_weight, 3)
+    return list(zip(weights, [None] * 3 if in_proj_bias is None else np.split(in_proj_bias, 3)))
+
+
+def centred_room(
+    query, key, value, embed_dim_to_check, num_heads, in_proj_weight, in_proj_bias, bias_k, bias_v, add_zero_attn,
+    dropout_p, out_proj_weight, out_proj_bias, training=True, key_padding_mask=None, need_weights=True, attn_mask=None,
+    use_separate_proj_weight=False, q_proj_weight=None, k_proj_weight=None, v_proj_weight=None, *rest, **options,
+):  # fmt: skip
+    """What scaled_dot_product_attention has for second derivatives, of what is projected here."""
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    linears = projections(in_proj_weight, in_proj_bias, separate)
+    q, k, v = (linear.fn(x, w, b)[0] for x, (w, b) in zip((query, key, value), linears))
+    head = query.shape[-1] // num_heads
+    return (1.0 + np.abs(out_proj_weight).max(initial=0.0)) * attention_room(2)(q, k, v, scale=math.sqrt(1.0 / head))
+
+
 def vanishing_room(query, key, *rest, **options):
     """The size of what the queries add to the gradient of the key's bias."""
     return np.asarray(1.0 + query.shape[0] / 8.0)
@@ -132,6 +151,7 @@ def vanishing_room(query, key, *rest, **options):
             room=vanishing_room,
             checks=DERIVATIVES,
         ),
+        Waiver(CENTRED, room=centred_room, checks=HIGHER_ORDER),
         Waiver(
             "under autocast the products inside are in bfloat16, and the weights come out in float32",
             factor=2.0**16,  # the roundings of bfloat16, as far as the layers behind magnify them
@@ -165,14 +185,9 @@ def multi_head_attention_forward(
     inputs = [x[:, None] if alone else x for x in (query, key, value)]
     (length, batch, width), columns = inputs[0].shape, inputs[1].shape[0]
     head = width // heads
-    weights: Sequence[Array | None]
-    if use_separate_proj_weight:
-        weights = [q_proj_weight, k_proj_weight, v_proj_weight]
-    else:
-        assert in_proj_weight is not None
-        weights = np.split(in_proj_weight, 3)
-    biases = [None] * 3 if in_proj_bias is None else np.split(in_proj_bias, 3)
-    projected = [linear.fn(x, w, b) for x, w, b in zip(inputs, weights, biases)]
+    separate = (q_proj_weight, k_proj_weight, v_proj_weight) if use_separate_proj_weight else None
+    linears = projections(in_proj_weight, in_proj_bias, separate)
+    projected = [linear.fn(x, w, b) for x, (w, b) in zip(inputs, linears)]
     q, k, v = (y for y, _ in projected)
     if bias_k is not None and bias_v is not None:
         k, v = (np.concatenate([x, np.broadcast_to(b, (1, batch, width))]) for x, b in ((k, bias_k), (v, bias_v)))
@@ -218,10 +233,10 @@ def multi_head_attention_forward(
             to_bias.append(wide[columns : columns + 1].sum(1, keepdims=True))
         grads = [p(g) for (_, p), g in zip(projected, d)]
         to_inputs = [g[0][:, 0] if alone else g[0] for g in grads]
-        separate = [g[1] for g in grads] if use_separate_proj_weight else [None] * 3
+        to_weights = [g[1] for g in grads] if separate else [None] * 3
         for i, given in ((1, static_k), (2, static_v)):
             if given is not None:  # what it stands for is not read
-                to_inputs[i] = separate[i] = None
+                to_inputs[i] = to_weights[i] = None
         inner = by_scores[..., :columns]
         to_mask = to_padding = None
         if attn_mask is not None and attn_mask.dtype.kind != "b":
@@ -230,10 +245,10 @@ def multi_head_attention_forward(
             to_padding = inner.reshape(batch, heads, length, columns).sum((1, 2)).reshape(key_padding_mask.shape)
         return (
             *to_inputs,
-            None if use_separate_proj_weight else np.concatenate([g[1] for g in grads]),
+            None if separate else np.concatenate([g[1] for g in grads]),
             None if in_proj_bias is None else np.concatenate([g[2] for g in grads]),
             *(to_bias if bias_k is not None else (None, None)),
-            *(to_out, to_out_bias, to_padding, to_mask, *separate, *static),
+            *(to_out, to_out_bias, to_padding, to_mask, *to_weights, *static),
         )
 
     return tuple(outs), vjp
