@@ -10,9 +10,10 @@ every op, dtype and check. (Higham, Accuracy and Stability of Numerical Algorith
 
 S costs evaluations of the reference, so it is computed in stages, only as far as a verdict needs it:
 none where the error is within K eps |r| already, then a move or a few, and many before anything is
-called wrong: a handful of random signs may cancel by chance in some element. Where 24 leave an error of up to
-twice what is allowed, 96 are made: of the largest of so many moves the next ones hardly make more. The ratio of
-error to allowed that is reported is that of the stage that decided, so it is never too small.
+called wrong: a handful of random signs may cancel by chance in some element. The rule's waivers are asked
+after a few. Where 24 moves leave an error of up to twice what is allowed, 96 are made: of the largest of so
+many the next ones hardly make more. The ratio of error to allowed that is reported is that of the stage that
+decided, so it is never too small.
 """
 
 from __future__ import annotations
@@ -29,9 +30,9 @@ K = 8.0
 PART = 0.5  # of the first move: what costs least
 MANY, NEARLY = 24, 2.0
 STAGES = (0, PART, 1, 2, 4, 8, 16, MANY, 4 * MANY)
-# An error that is still so many times too large after a few moves is held against the waivers: 20 more would hardly
-# explain it. They are made where no waiver does, before anything is called wrong.
-FEW, HOPELESS = 4, 4.0
+# What is still too large after a few moves is held against the waivers: most of what one explains no moves would.
+# They are made where no waiver does, before anything is called wrong.
+FEW = 4
 NEARBY = 2.0**-12  # how near, relatively, the point is at which roundings are measured
 SINGLE_EPS = 2.0**-23
 STEP = 2.0**-26  # the relative step where a sensitivity is measured by a difference
