@@ -7,7 +7,8 @@ vectors, where the slow mode's work grows with the number of elements; ``--regim
 draws them, three of edges for eight typical ones. Cases of more than --most elements, whose Jacobians the slow mode
 takes minutes for, are left out.
 
-    python docs/scripts/against_gradcheck.py [--examples 6] [--forward] [--regime typical] [--most 200] [OP ...]
+    OPENBLAS_NUM_THREADS=1 python docs/scripts/against_gradcheck.py [--examples 6] [--forward] [--regime typical]
+        [--most 200] [OP ...]
 """
 
 from __future__ import annotations
