@@ -16,7 +16,7 @@ from reference.rule import Array
 def modest(draw: Draw, parameters: dict[str, Parameter]) -> list[Array]:
     """Numbers in [-1, 1], in a matrix over its width: no score is so large that one key has all the weight."""
     shapes = [p.shape for p in parameters.values()]
-    return [draw.reals(s, -1.0, 1.0) / (s[-1] if len(s) == 2 else 1.0) for s in shapes]
+    return [draw.reals(s, -1.0, 1.0, few=False) / (s[-1] if len(s) == 2 else 1.0) for s in shapes]
 
 
 def attention(embed_dim, num_heads, dropout=0.0, bias=True, add_bias_kv=False, add_zero_attn=False, kdim=None,

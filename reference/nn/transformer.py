@@ -112,7 +112,8 @@ def stack(one: Described, num_layers, last: Described | None) -> Described:
 def tamed(draw: Draw, described: Described, width: int) -> list[Array]:
     """Modest numbers, the biases before a relu so far from 0 that rounding never decides on its side.
 
-    What linear1 gets comes from a norm: no element is over sqrt(width) + 1.
+    What linear1 gets comes from a norm: no element is over sqrt(width) + 1. The weights of the norms are positive and
+    not small: of rows without variance, two norms one upon the other make gradients that overflow in float16.
     """
     found = dict(zip(described.parameters, modest(draw, described.parameters)))
     for name, w in found.items():
@@ -120,6 +121,8 @@ def tamed(draw: Draw, described: Described, width: int) -> list[Array]:
             found[name] = w / (math.sqrt(width) + 1)
         elif name.endswith("linear1.bias"):
             found[name] = (1.25 + 0.25 * np.abs(w)) * np.where(w < 0, -1.0, 1.0)
+        elif w.ndim == 1 and name.endswith("weight"):
+            found[name] = 0.25 + 0.75 * np.abs(w)
     return list(found.values())
 
 
