@@ -119,18 +119,16 @@ def made(
     complex: bool = False,
     analytic: bool = True,
     second_order: bool = True,
-    positive: tuple[str, ...] = (),
     waivers: tuple[Waiver, ...] = (),
     like: tuple[str, ...] = (),
 ) -> Layer:
     """The layer that `describe` describes, and the rule that it is. See Rule for the options.
 
-    `positive` names parameters that must be drawn positive; `like` names rules that the layer applies, whose
-    waivers hold for it too.
+    `like` names rules that the layer applies, whose waivers hold for it too.
     """
 
     def drawn(draw: Draw) -> Case:
-        return call_of(describe, cases(draw), draw, positive, complex)
+        return call_of(describe, cases(draw), draw, complex)
 
     def fn(
         inputs: list[Array], parameters: list[Array], buffers: list[Array],
@@ -158,9 +156,7 @@ def settled(describe: Callable[..., Any], args: Any, kwargs: Any, inputs: Any) -
 # the layer as a rule
 
 
-def call_of(
-    describe: Callable[..., Any], case: LayerCase, draw: Draw, positive: tuple[str, ...], complex: bool
-) -> Case:
+def call_of(describe: Callable[..., Any], case: LayerCase, draw: Draw, complex: bool) -> Case:
     """The case of the rule: arrays in lists, the places of the inputs as names ("x0") in what is left."""
     described = settled(describe, case.args, case.kwargs, case.inputs)
     arrays: list[Array] = []
@@ -175,10 +171,7 @@ def call_of(
     places = tuple(map(named, case.inputs))
     drawn = draw.numbers if complex else draw.reals
     # of few values a stack of normalizations has rows of no variance, whose gradients overflow in float16
-    parameters = case.parameters or [
-        draw.reals(p.shape, 0.25, 1.0) if n.rpartition(".")[2] in positive else drawn(p.shape, -1.0, 1.0, few=False)
-        for n, p in described.parameters.items()
-    ]
+    parameters = case.parameters or [drawn(p.shape, -1.0, 1.0, few=False) for p in described.parameters.values()]
     buffers = [  # running statistics as after some training
         draw.reals(b.shape, 0.5, 2.0) if is_inexact(b) and n.rpartition(".")[2].startswith("running_") else b
         for n, b in described.buffers.items()
