@@ -42,7 +42,7 @@ def network(step, rule, inputs, width, num_layers, bias, batch_first, dropout, b
             x = tape.apply("unsqueeze", x, 0 if batch_first else 1)
         batch = x[2][0] if packed else x.value.shape[0 if batch_first else 1]
         if hx is None:
-            states = [np.zeros((rows, batch, n)) for n in widths]
+            states = [np.zeros((rows, batch, n), (x[1] if packed else x).value.dtype) for n in widths]
         else:
             states = list(hx) if step is lstm_step else [hx]
             states = [tape.apply("unsqueeze", s, 1) for s in states] if alone else states
@@ -166,7 +166,7 @@ def cell(step, rule, inputs, width, bias):
     def forward(tape, p, training, x, hx=None):
         alone = x.value.ndim == 1
         x = tape.apply("unsqueeze", x, 0) if alone else x
-        states = [np.zeros((x.value.shape[0], width))] * (1 + several)
+        states = [np.zeros((x.value.shape[0], width), x.value.dtype)] * (1 + several)
         if hx is not None:
             states = [tape.apply("unsqueeze", s, 0) if alone else s for s in (hx if several else (hx,))]
         new = tape.apply(rule, x, states if several else states[0], *(p[n] for n in parameters))

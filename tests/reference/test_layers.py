@@ -3,6 +3,7 @@
 import inspect
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conformance import literal
@@ -10,7 +11,7 @@ from conformance.draws import SeededDraw
 from reference.laws import Law
 from reference.nn import LAYERS
 from reference.nn.layer import placed, settled
-from tests.reference.proof import draw_call, prove, prove_missing
+from tests.reference.proof import draw_call, prove, prove_missing, prove_single_throughout
 
 ALL = sorted(LAYERS)
 
@@ -33,6 +34,13 @@ def test_only_buffers_have_no_gradient(name):
 def test_the_same_holds_for_complex_layers(name):
     for seed in range(15):
         prove(LAYERS[name].rule, seed, complex=True)
+
+
+@pytest.mark.skipif(np.__version__ < "2", reason="NumPy 1 promotes single numbers by Python's to double")
+@pytest.mark.parametrize("name", ALL)
+def test_in_single_precision_every_step_is_single(name):
+    for seed in range(15):
+        prove_single_throughout(LAYERS[name].rule, seed)
 
 
 @pytest.mark.parametrize("regime", ["empty", "scalar", "edges"])
