@@ -320,6 +320,24 @@ CENTRED = Waiver(
 )
 
 
+def turned_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """What the rounding of the mean is multiplied by in the variance's tangent, over that tangent's size."""
+    dim, correction = freedom(dim, unbiased, correction)
+    mean, _, _, divisor, _ = moments(input, axes(dim, input.ndim), correction)
+    return np.broadcast_to(2.0 * np.abs(mean) / max(divisor, 1.0), input.shape)
+
+
+def curved_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The same of the mean of one tangent, beside another."""
+    return np.asarray(turned_room(np.ones_like(input), dim, unbiased, keepdim, correction=correction))
+
+
+# where the elements move alike, nothing of the mean is left in the sum
+ALIKE = "torch sums tangents times deviations from a rounded mean, where the variance does not move with equal tangents"
+TURNED = Waiver(ALIKE, room=turned_room, checks=("jvp", "func_jvp"))
+CURVED = Waiver(ALIKE, room=curved_room, checks=("forward_over_forward",))
+
+
 # 32 times 8 eps is about sqrt(n) eps for the 33,000 elements of a large case
 WELFORD = Waiver(
     "Welford's recurrence rounds once for each element, and float64 has no wider accumulator",
@@ -329,7 +347,7 @@ WELFORD = Waiver(
 )
 
 
-@rule("var", cases=var_cases, errors=wrong_dims, complex=True, waivers=[WELFORD])
+@rule("var", cases=var_cases, errors=wrong_dims, complex=True, waivers=[TURNED, CURVED, WELFORD])
 def var(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """sum |x - mean(x)|^2 / max(n - correction, 0); correction 1 (Bessel) unless unbiased is False.
 
@@ -353,7 +371,7 @@ def std(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None
     return fit(root), vjp
 
 
-@rule("var_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False, waivers=[WELFORD])
+@rule("var_mean", cases=var_cases, errors=wrong_dims, complex=True, method=False, waivers=[TURNED, CURVED, WELFORD])
 def var_mean(input: Array, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """(var(x), mean(x)).
 
