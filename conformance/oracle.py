@@ -134,7 +134,8 @@ class Oracle:
     def _slip(self, rng: np.random.Generator, gs: Sequence[Any], plain: Sequence[Any]) -> list[Any]:
         """How far gradients move with an error of the output, where torch's backward reads its rounded output."""
         step = 2.0**-20
-        slip = step * np.abs(self.outs[0]) * random_signs(rng, self.outs[:1])[0]
+        below = self.dtype.smallest / self.dtype.eps  # what is subnormal is rounded to a multiple of the smallest
+        slip = step * (np.abs(self.outs[0]) + below) * random_signs(rng, self.outs[:1])[0]
         with np.errstate(all="ignore"):
             moved = self._pull(gs, slip)
         return [None if d is None else (m - d) / step for m, d in zip(moved, plain)]

@@ -33,14 +33,19 @@ def product(x, places, values, kept):
         before[turn] = out[at]
         out[at] = out[at] * values[turn]
 
-    def vjp(g):
+    def vjp(g, slip):
         behind = np.ones_like(out)
         by_value = np.empty(values.shape, np.result_type(g, out))
         for turn in reversed(turns):
             at = places[turn]
             by_value[turn] = g[at] * before[turn] * behind[at]
             behind[at] = behind[at] * values[turn]
-        return np.where(kept, g * behind, 0.0), by_value
+        by_x = g * behind
+        if np.any(slip):  # torch divides its rounded product by each factor that is not 0
+            error = g * slip.reshape(-1)
+            by_x = by_x + np.where(x == 0, 0.0, error / np.where(x == 0, 1.0, x))
+            by_value = by_value + np.where(values == 0, 0.0, error[places] / np.where(values == 0, 1.0, values))
+        return np.where(kept, by_x, 0.0), by_value
 
     return out, vjp
 
@@ -52,7 +57,7 @@ def average(x, places, values, kept, divide):
     weight = 1.0
     if divide:
         weight = 1.0 / np.maximum(np.bincount(places, minlength=x.size) + kept, 1).astype(x.real.dtype)
-    return out * weight, lambda g: (np.where(kept, g * weight, 0.0), (g * weight)[places])
+    return out * weight, lambda g, slip: (np.where(kept, g * weight, 0.0), (g * weight)[places])
 
 
 def extreme(x, places, values, kept, ufunc, worst):
@@ -65,7 +70,7 @@ def extreme(x, places, values, kept, ufunc, worst):
     if x.dtype.kind == "c" or values.dtype.kind == "c":  # the tangent is the average over the ties, as the gradient is
         out = best.astype(np.result_type(best, np.complex64)) + np.where(mine, share * (x - best), 0.0)
         np.add.at(out, places, np.where(theirs, share[places] * (values - best[places]), 0.0))
-    return out, lambda g: (np.where(mine, g * share, 0.0), np.where(theirs, (g * share)[places], 0.0))
+    return out, lambda g, slip: (np.where(mine, g * share, 0.0), np.where(theirs, (g * share)[places], 0.0))
 
 
 def combined(input, places, values, reduce, include_self):
@@ -83,8 +88,8 @@ def combined(input, places, values, reduce, include_self):
         ufunc, worst = {"amax": (np.maximum, -np.inf), "amin": (np.minimum, np.inf)}[reduce]
         out, back = extreme(x, flat, parts, kept, ufunc, worst)
 
-    def vjp(g):
-        by_input, by_value = back(g.reshape(-1))
+    def vjp(g, slip):
+        by_input, by_value = back(g.reshape(-1), slip)
         return by_input.reshape(input.shape), by_value.reshape(values.shape)
 
     return out.reshape(input.shape), vjp
@@ -151,8 +156,8 @@ def scatter_reduce(input: Array, dim, index: Array, src: Array, reduce, *, inclu
     values, back = read(src, index.shape)
     out, vjp = combined(input, places, values, reduce, include_self)
 
-    def whole(g):
-        by_input, by_value = vjp(g)
+    def whole(g, slip=0.0):
+        by_input, by_value = vjp(g, slip)
         return by_input, None, back(by_value)[0]
 
     return out, whole
@@ -184,8 +189,8 @@ def index_reduce(input: Array, dim, index: Array, source: Array, reduce, *, incl
     places = along(input, dim, index)
     out, vjp = combined(input, places, source.reshape(places.shape), reduce, include_self)
 
-    def whole(g):
-        by_input, by_value = vjp(g)
+    def whole(g, slip=0.0):
+        by_input, by_value = vjp(g, slip)
         return by_input, None, by_value.reshape(source.shape)
 
     return out, whole

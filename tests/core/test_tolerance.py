@@ -105,6 +105,15 @@ def test_a_gradient_that_reads_its_rounded_output_is_allowed_that_rounding():
         assert refused(o.vjp, o.vjp.wants[0] + 30 * d.eps * np.abs(g))
 
 
+def test_an_output_among_the_subnormals_is_rounded_to_a_multiple_of_the_smallest():
+    d = DTYPES["float16"]
+    o = oracle("prod", np.array([0.0755, -0.00246, 0.0066, 0.0833]), dtype="float16")
+    by_torch = o.cotangents[0] * d.round(np.prod(o.arrays[0])) / o.arrays[0]
+    assert np.abs(by_torch / o.vjp.wants[0] - 1).max() > 100 * d.eps
+    assert not refused(o.vjp, by_torch)
+    assert refused(o.vjp, o.vjp.wants[0] + 16 * d.smallest / np.abs(o.arrays[0]))
+
+
 def test_a_gradient_that_does_not_read_its_output_has_no_such_room():
     o = oracle("nn.functional.softplus", np.array([3.0, 4.0]))
     assert not o.reads_output

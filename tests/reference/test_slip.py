@@ -26,6 +26,7 @@ B = RNG.standard_normal((2, 3, 2))
 TALL = RNG.standard_normal((4, 3))
 LOW = np.tril(A[0])
 FOUR = A[0][:, None, :, None] * np.array([[3.0, 1.0], [-1.0, 2.0]])[None, :, None]  # (3, 2, 3, 2)
+AT = np.array([0, 0, 3, 1])
 LENGTHS = np.array([1, 2])
 DEFINITE = LOW @ LOW.T
 Q, K, V = (RNG.standard_normal((1, 1, n, 2)) for n in (2, 3, 3))
@@ -81,6 +82,11 @@ def tensor_solution(y, g, a, b):
 def segments(y, g, x):
     which = np.repeat([0, 1], LENGTHS)
     return [(g * y)[which] / x]
+
+
+def multiplied(y, g, x, index, factors):
+    """Places of dimension 1 hold the product of their own element and of the factors that the index sends there."""
+    return [g * y / x, None, (g * y)[:, index] / factors]
 
 
 def pseudoinverse(y, g, a):
@@ -143,6 +149,11 @@ FORMULAS: list[tuple[str, tuple[Any, ...], dict[str, Any], Any]] = [
     ("lu_solve", (B[0], A[0], np.arange(1, 4)), {}, lambda y, g, b, a, p: factored(y, g, a, p, b)[::-2] + [None]),
     ("linalg.tensorsolve", (FOUR, X[:, :2]), {}, tensor_solution),
     ("segment_reduce", (X, "prod"), dict(lengths=LENGTHS), segments),
+    ("index_reduce", (X, 1, AT, Z, "prod"), {}, multiplied),
+    (
+        *("scatter_reduce", (X, 1, np.tile(AT, (3, 1)), Z, "prod"), {}),
+        lambda y, g, x, index, factors: multiplied(y, g, x, index[0], factors),
+    ),
     ("linalg.solve_triangular", (A, B), dict(upper=True), triangular),
     ("cholesky_solve", (B[0], LOW), {}, definite),
     ("cholesky_inverse", (LOW,), {}, lambda y, g, low: [np.tril(-y @ (g + g.T) @ y.T @ low)]),
