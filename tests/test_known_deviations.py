@@ -7,6 +7,10 @@ from pathlib import Path
 import pytest
 
 from conformance import known
+from conformance.checks.check import Clock
+from conformance.kinds import all_cells, session
+from conformance.session import Options
+from conformance.target import Target
 from tests.running import SETUPS, Left, command, said, select
 
 WRONG = ("--setup", SETUPS / "wrong_tanh.py", *select("relu", "tanh", "sigmoid"))
@@ -139,3 +143,10 @@ def test_a_condition_excuses_its_pinned_case_alone_whether_that_fails_or_raises(
         assert not known.match([entry], "tanh::vjp::cpu::float32", outcome, pinned_alone=False)
     # a process that ended cannot tell which case it was
     assert known.match([entry], "tanh::vjp::cpu::float32", "crash", pinned_alone=False)
+
+
+def test_a_cell_of_which_an_entry_keeps_out_every_case_says_so():
+    cell = next(c for c in all_cells([Target("cpu")]) if c.id == "tanh::vjp::cpu::float32")
+    pinned = ((cell.id, "f(array([0.25]))", "input.size >= 0"),)
+    found = session(cell.kind, cell.subject, Target("cpu"), Options(level=1, pinned=pinned), Clock()).run(cell)
+    assert found.outcome == "not_exercised" and "a known deviation speaks of every case" in found.detail
