@@ -1,11 +1,14 @@
-"""Known deviations whose ids or conditions are too narrow.
+"""Known deviations whose ids or conditions are too narrow, or whose ids are too wide.
 
-    python docs/scripts/known_gaps.py [--draws 0] [--seed 0] [--seconds 60] [SUBJECT ...]
+    python docs/scripts/known_gaps.py [--draws 0] [--seed 0] [--seconds 60] [--wide] [SUBJECT ...]
 
 A pinned case that fails in a cell of its subject (default: of every op and layer with one) which no entry covers; with
 ``--draws`` also random cases that fail in a cell with a condition which does not hold for them. Such a cell is green
 until some seed draws a case like it, and then a known bug looks like a new one. Prints each with the case and what was
 found; exit status 1 where there are any. ``--seconds`` bounds the random cases of a subject.
+
+With ``--wide`` the contrary: cells in which neither an entry's own case nor any random one that its condition keeps out
+deviates, so that right answers go uncompared there.
 """
 
 from __future__ import annotations
@@ -56,15 +59,22 @@ def drawn(call: Call, regime: str, dtype: str) -> bool:
     return longest <= MOST or regime == "large" or (regime == "edges" and longest <= max(EDGES))
 
 
-def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> list[str]:
-    """What the entries of a subject leave to be found in its cells."""
+def applying(cells: list[Cell]) -> tuple[OpSession | None, list[Cell]]:
+    """The session of a subject's cells, and those that it can have; None where it has no cases."""
     warnings.simplefilter("ignore")
     np.seterr(all="ignore")
     torch.set_num_threads(1)
     made = session(cells[0].kind, cells[0].subject, Target("cpu"), Options(level=LEVEL, shrink=False), Clock())
     if not isinstance(made, OpSession) or made.absent():
+        return None, []
+    return made, [c for c in cells if not ((needs := made.checks[c.check].needs) and needs(made.rule, made.target))]
+
+
+def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> list[str]:
+    """What the entries of a subject leave to be found in its cells."""
+    made, cells = applying(cells)
+    if made is None:
         return []
-    cells = [c for c in cells if not ((needs := made.checks[c.check].needs) and needs(made.rule, made.target))]
     pinned = {e.case for e in entries if e.case and known.SEVERITY[e.outcome] <= known.SEVERITY["fail"]}
     calls = [Call(made.rule, literal.read(case)) for case in sorted(pinned)]
     found = []
@@ -87,6 +97,39 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
     return found
 
 
+def excess(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> list[str]:
+    """The cells of a subject in which what an entry keeps out is right."""
+    made, cells = applying(cells)
+    if made is None:
+        return []
+    found = []
+    until = time.monotonic() + seconds
+    certain = [
+        e for e in entries
+        if e.where and not e.rare and known.SEVERITY[e.outcome] <= known.SEVERITY["fail"]
+    ]  # fmt: skip
+    for cell in cells:
+        check = made.checks[cell.check]
+        for entry in (e for e in certain if e.covers(cell.id)):
+            assert entry.case and entry.where
+            pool = random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
+            out = [c for c in pool if covered([entry], cell, c)]
+            compared = 0
+            for index, call in enumerate([Call(made.rule, literal.read(entry.case))] * 3 + out if out else []):
+                trial = made._trial(cell, call, Tally(check=cell.check), index)
+                if check.applies and not check.applies(trial):
+                    continue
+                error = _attempt(check, trial)
+                made._oracles.clear()
+                if error is not None or time.monotonic() > until:
+                    break
+                compared += index > 2 and trial.tally.comparisons > 0
+            else:
+                if compared:
+                    found.append(f"{cell.id}  {compared} of {len(pool)} cases\n    {entry.reason[:160]}")
+    return found
+
+
 @functools.cache
 def random_calls(rule: Rule, regime: str, complex: bool, draws: int, seed: int) -> list[Call]:
     return [Call(rule, rule.cases(SeededDraw(f"{rule.name}/{seed}/{i}", regime, complex))) for i in range(draws)]
@@ -98,6 +141,7 @@ def main() -> int:
     parser.add_argument("--draws", type=int, default=0)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--wide", action="store_true")
     chosen = parser.parse_args()
     entries = known.applicable(known.shipped(), torch.__version__)
     subjects = collections.defaultdict(list)
@@ -112,13 +156,13 @@ def main() -> int:
         with concurrent.futures.ProcessPoolExecutor(1, fork) as pool:
             try:
                 limits = chosen.draws, chosen.seed, chosen.seconds
-                found = pool.submit(gaps, subjects[subject], near[subject], *limits).result()
+                found = pool.submit(excess if chosen.wide else gaps, subjects[subject], near[subject], *limits).result()
             except Exception as error:
                 found = [f"{subject}: {type(error).__name__}: {error}"]
         total += len(found)
         for line in found:
             print(line, flush=True)
-    print(f"{total} gaps")
+    print(f"{total} cells" if chosen.wide else f"{total} gaps")
     return int(total > 0)
 
 
