@@ -34,6 +34,12 @@ def freedom(dim, unbiased, correction):
     return dim, correction
 
 
+def moments_of(input, dim, unbiased, correction):
+    """The moments of a call with these arguments."""
+    dim, correction = freedom(dim, unbiased, correction)
+    return moments(input, axes(dim, input.ndim), correction)
+
+
 def var_cases(draw: Draw):
     x, options = reduction(draw, defined_on_nothing=False)
     n = math.prod(x.shape[d] for d in axes(options.get("dim"), x.ndim))
@@ -80,8 +86,7 @@ def reduced_variance(input, dim, unbiased, keepdim, correction):
 
 def deviation_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """One over the standard deviation, and the rounding of the mean beside it."""
-    dim, correction = freedom(dim, unbiased, correction)
-    mean, variance, _, _, flat = moments(input, axes(dim, input.ndim), correction)
+    mean, variance, _, _, flat = moments_of(input, dim, unbiased, correction)
     inverse = np.where(flat, 0.0, 1.0 / np.sqrt(np.where(flat, 1.0, variance)))
     return np.broadcast_to(inverse * (1.0 + np.abs(mean) * inverse), input.shape)
 
@@ -96,8 +101,7 @@ DEVIATION = Waiver(
 
 def centre_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The size of the mean beside that of the deviations from it."""
-    dim, correction = freedom(dim, unbiased, correction)
-    mean, variance, _, divisor, flat = moments(input, axes(dim, input.ndim), correction)
+    mean, variance, _, divisor, flat = moments_of(input, dim, unbiased, correction)
     size = np.abs(mean) / np.where(flat, np.inf, np.sqrt(variance)) / max(divisor, 1.0)
     return np.broadcast_to(size, input.shape)
 
@@ -112,8 +116,7 @@ CENTRED = Waiver(
 
 def turned_room(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """What the rounding of the mean is multiplied by in the variance's tangent, over that tangent's size."""
-    dim, correction = freedom(dim, unbiased, correction)
-    mean, _, _, divisor, _ = moments(input, axes(dim, input.ndim), correction)
+    mean, _, _, divisor, _ = moments_of(input, dim, unbiased, correction)
     return np.broadcast_to(2.0 * np.abs(mean) / max(divisor, 1.0), input.shape)
 
 
