@@ -5,7 +5,8 @@
 A pinned case that fails in a cell of its subject (default: of every op and layer with one) which no entry covers; with
 ``--draws`` also random cases that fail in a cell with a condition which does not hold for them. Such a cell is green
 until some seed draws a case like it, and then a known bug looks like a new one. Prints each with the case and what was
-found; exit status 1 where there are any. ``--seconds`` bounds the random cases of a subject.
+found; exit status 1 where there are any. ``--seconds`` bounds the random cases of a subject; the cells for which it did
+not suffice are counted.
 
 With ``--wide`` the contrary: cells in which neither an entry's own case nor any random one that its condition keeps out
 deviates, so that right answers go uncompared there.
@@ -16,6 +17,7 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import dataclasses
 import functools
 import multiprocessing
 import sys
@@ -40,6 +42,14 @@ from reference.rule import Rule
 
 LEVEL = 3
 MOST = 12  # the longest side of a typical case
+
+
+@dataclasses.dataclass
+class Looked:
+    """What a subject's cells showed, a text for each, and the cells for which the time did not suffice."""
+
+    found: list[str] = dataclasses.field(default_factory=list)
+    cut: list[str] = dataclasses.field(default_factory=list)
 
 
 def covered(entries: list[known.Deviation], cell: Cell, call: Call) -> bool:
@@ -70,14 +80,14 @@ def applying(cells: list[Cell]) -> tuple[OpSession | None, list[Cell]]:
     return made, [c for c in cells if not ((needs := made.checks[c.check].needs) and needs(made.rule, made.target))]
 
 
-def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> list[str]:
+def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> Looked:
     """What the entries of a subject leave to be found in its cells."""
+    looked = Looked()
     made, cells = applying(cells)
     if made is None:
-        return []
+        return looked
     pinned = {e.case for e in entries if e.case and known.SEVERITY[e.outcome] <= known.SEVERITY["fail"]}
     calls = [Call(made.rule, literal.read(case)) for case in sorted(pinned)]
-    found = []
     until = time.monotonic() + seconds
     for cell in cells:
         check = made.checks[cell.check]
@@ -86,23 +96,26 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
         if check.regime != "large" and any(e.where and e.covers(cell.id) for e in entries):
             near += random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
         for place, call in enumerate(near):
-            if covered(entries, cell, call) or (place >= always and time.monotonic() > until):
+            if covered(entries, cell, call):
                 continue
+            if place >= always and time.monotonic() > until:
+                looked.cut.append(cell.id)
+                break
             error = _attempt(check, made._trial(cell, call, Tally(check=cell.check), 0))
             made._oracles.clear()
             if error is not None:
                 case = literal.write(call.case)
-                found.append(f"{cell.id}  {case[:900]}\n    {type(error).__name__}: {str(error)[:160]}")
+                looked.found.append(f"{cell.id}  {case[:900]}\n    {type(error).__name__}: {str(error)[:160]}")
                 break
-    return found
+    return looked
 
 
-def excess(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> list[str]:
+def excess(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: int, seconds: float) -> Looked:
     """The cells of a subject in which what an entry keeps out is right."""
+    looked = Looked()
     made, cells = applying(cells)
     if made is None:
-        return []
-    found = []
+        return looked
     until = time.monotonic() + seconds
     certain = [
         e for e in entries
@@ -121,13 +134,16 @@ def excess(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: 
                     continue
                 error = _attempt(check, trial)
                 made._oracles.clear()
-                if error is not None or time.monotonic() > until:
+                if error is not None:
+                    break
+                if time.monotonic() > until:
+                    looked.cut.append(cell.id)
                     break
                 compared += index > 2 and trial.tally.comparisons > 0
             else:
                 if compared:
-                    found.append(f"{cell.id}  {compared} of {len(pool)} cases\n    {entry.reason[:160]}")
-    return found
+                    looked.found.append(f"{cell.id}  {compared} of {len(pool)} cases\n    {entry.reason[:160]}")
+    return looked
 
 
 @functools.cache
@@ -149,20 +165,24 @@ def main() -> int:
         if cell.level <= LEVEL and (not chosen.subjects or cell.subject in chosen.subjects):
             subjects[cell.subject].append(cell)
     near = {s: [e for e in entries if e.touches(s)] for s in subjects}
-    total = 0
+    total = cut = 0
+    look = excess if chosen.wide else gaps
+    limits = chosen.draws, chosen.seed, chosen.seconds
     # a process for each subject: some deviations end theirs
     fork = multiprocessing.get_context("fork")
     for subject in (s for s in subjects if any(e.case for e in near[s])):
         with concurrent.futures.ProcessPoolExecutor(1, fork) as pool:
             try:
-                limits = chosen.draws, chosen.seed, chosen.seconds
-                found = pool.submit(excess if chosen.wide else gaps, subjects[subject], near[subject], *limits).result()
+                looked = pool.submit(look, subjects[subject], near[subject], *limits).result()
             except Exception as error:
-                found = [f"{subject}: {type(error).__name__}: {error}"]
-        total += len(found)
-        for line in found:
+                looked = Looked([f"{subject}: {type(error).__name__}: {error}"])
+        total += len(looked.found)
+        cut += len(set(looked.cut))
+        for line in looked.found:
             print(line, flush=True)
-    print(f"{total} cells" if chosen.wide else f"{total} gaps")
+        if looked.cut:
+            print(f"{subject}: {len(set(looked.cut))} cells were not looked at to the end", flush=True)
+    print(f"{total} {'cells' if chosen.wide else 'gaps'}; {cut} cells were not looked at to the end")
     return int(total > 0)
 
 
