@@ -94,7 +94,7 @@ for _name, _form, _wants in (
 numeric(
     "forward_over_forward", forms.forward_over_forward, wants_second_forward, SECOND,
     "A second derivative, forward mode twice.", needs=second_order, applies=second_forward_is_small,
-    absent="no case is small enough",
+    absent="the op has no derivative, or no case is small enough",
 )  # fmt: skip
 for _name, _form, _doc in (
     ("third_reverse", forms.third_reverse, "A third derivative, reverse mode three times."),
@@ -102,17 +102,17 @@ for _name, _form, _doc in (
 ):
     numeric(
         _name, _form, wants_third, THIRD, _doc, regime="generic", needs=second_order, applies=has_third,
-        absent="no case is smooth as far as a difference reaches",
+        absent="the op has no derivative, or no case is smooth as far as a difference reaches",
     )  # fmt: skip
 
 numeric(
     "subset", forms.subset, wants_gradients, ONCE, "Each input alone requires grad.",
-    applies=several_inputs, absent="the op has one differentiable input",
+    applies=several_inputs, absent="the op has at most one differentiable input",
 )  # fmt: skip
 numeric(
     "undefined_cotangents", forms.undefined_cotangents, wants_undefined, ONCE,
     "Each output alone has a cotangent, the others none.",
-    applies=several_outputs, absent="the op has one differentiable output",
+    applies=several_outputs, absent="the op has at most one differentiable output",
 )  # fmt: skip
 numeric("zero_cotangents", forms.zero_cotangents, wants_zero, ONCE, "A zero cotangent gives zero gradients.")
 numeric("accumulate", forms.accumulate, wants_gradients, ONCE, "Two backward passes add up in .grad.")

@@ -216,6 +216,11 @@ def linear_cross_entropy_cases(draw: Draw):
     return Case((draw.reals((*batch, features), -2.0, 2.0) / (1.0 + features / 8), weight, target), options)
 
 
+def uncounted(index: int | None) -> int:
+    """The class that does not count: that of cross_entropy where none is given."""
+    return -100 if index is None else index
+
+
 def lowered_room(input, linear_weight, target, *, linear_bias=None, **options):
     """2^16 times the largest sum in a score: the roundings of bfloat16, in units of those of float32."""
     size = np.abs(input).max(initial=0.0) * np.abs(linear_weight).sum(-1).max(initial=0.0)
@@ -226,8 +231,7 @@ def linear_softmax_room(input, linear_weight, target, *, linear_bias=None, weigh
                         ignore_index=None, label_smoothing=0.0, options=None):  # fmt: skip
     """That of the cross entropy, times what its scores are made of."""
     scores = np.zeros((*input.shape[:-1], *linear_weight.shape[:-1]))
-    ignored = -100 if ignore_index is None else ignore_index
-    room = softmax_room(scores, target, weight, None, ignored, None, reduction, label_smoothing)
+    room = softmax_room(scores, target, weight, None, uncounted(ignore_index), None, reduction, label_smoothing)
     return room * (1.0 + np.abs(input).max(initial=0.0) + np.abs(linear_weight).sum(-1).max(initial=0.0))
 
 
@@ -262,8 +266,8 @@ def linear_cross_entropy(
     bias = None if linear_bias is None else linear_bias.reshape(-1)
     flat, pull = linear.fn(x, w, bias)
     shape = (*x.shape[:-1], *linear_weight.shape[:-1])
-    ignored = -100 if ignore_index is None else ignore_index
-    y, back = cross_entropy.fn(flat.reshape(shape), target, weight, None, ignored, None, reduction, label_smoothing)
+    scores = flat.reshape(shape)
+    y, back = cross_entropy.fn(scores, target, weight, None, uncounted(ignore_index), None, reduction, label_smoothing)
 
     def vjp(g):
         to_logits, to_target, to_weight = back(g)
