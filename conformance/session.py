@@ -180,11 +180,11 @@ class OpSession:
         return [call for call in pool if not self._kept_out(cell, call)]
 
     def _kept_out(self, cell: Cell, call: Call) -> bool:
-        """Whether a known deviation of this cell says that the case, as its dtype holds it, is one of those."""
+        """Whether a known deviation of this cell says that the case, as its check holds it, is one of those."""
         conditions = [where for _, where in self._pinned(cell) if where]
         if not conditions:
             return False
-        rounded = held(call, DTYPES[cell.dtype])
+        rounded = held(call, DTYPES[self.checks[cell.check].holds or cell.dtype])
         return any(_holds(where, rounded) for where in conditions)
 
     def _share(self, check: Check) -> int:

@@ -150,3 +150,15 @@ def test_a_cell_of_which_an_entry_keeps_out_every_case_says_so():
     pinned = ((cell.id, "f(array([0.25]))", "input.size >= 0"),)
     found = session(cell.kind, cell.subject, Target("cpu"), Options(level=1, pinned=pinned), Clock()).run(cell)
     assert found.outcome == "not_exercised" and "a known deviation speaks of every case" in found.detail
+
+
+@pytest.mark.parametrize("check", ["vjp", "autocast"])
+def test_a_condition_is_asked_of_a_case_as_its_check_holds_it_under_autocast_in_bfloat16(check):
+    def compared(*pinned: tuple[str, str, str]) -> int:
+        options = Options(level=2, pinned=pinned)
+        return session(cell.kind, cell.subject, Target("cpu"), options, Clock()).run(cell).examples
+
+    cell = next(c for c in all_cells([Target("cpu")]) if c.id == f"tanh::{check}::cpu::float32")
+    pinned = (cell.id, "f(array([0.25]))", "(input.astype(np.float32).view(np.int32) & 0xFFFF).any()")
+    kept_out = compared() + 1 - compared(pinned)
+    assert (kept_out == 0) == (check == "autocast")

@@ -229,7 +229,7 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@check("autocast", {"float32": 2}, applies=forward_once, absent=NO_DERIVATIVE)
+@check("autocast", {"float32": 2}, applies=forward_once, absent=NO_DERIVATIVE, holds="bfloat16")
 def autocast(trial: Trial) -> None:
     """Under autocast to bfloat16: right to the precision of the dtype that comes out."""
     exact = trial.oracle_for(trial.call, "bfloat16")
