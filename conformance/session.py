@@ -180,12 +180,12 @@ class OpSession:
         return [call for call in pool if not self._kept_out(cell, call)]
 
     def _kept_out(self, cell: Cell, call: Call) -> bool:
-        """Whether a known deviation of this cell says that the case, as its check holds it, is one of those."""
+        """Whether a known deviation of this cell speaks of the case, or of another call that the check makes of it."""
         conditions = [where for _, where in self._pinned(cell) if where]
         if not conditions:
             return False
-        rounded = held(call, DTYPES[self.checks[cell.check].holds or cell.dtype])
-        return any(_holds(where, rounded) for where in conditions)
+        calls = made_of(self.checks[cell.check], self._trial(cell, call, Tally(check=cell.check), 0))
+        return any(_holds(where, made) for where in conditions for made in calls)
 
     def _share(self, check: Check) -> int:
         """Compiling costs a hundred times what a case costs: there one case does."""
@@ -267,6 +267,11 @@ class _Seen:
 def held(call: Call, dtype: Dtype) -> Call:
     """The call with its arrays rounded to the dtype: what differed may tie."""
     return Call(call.rule, call.replaced([dtype.hold(a) for a in call.arrays]))
+
+
+def made_of(check: Check, trial: Trial) -> list[Call]:
+    """The calls that a check makes of a case, as the cell's dtype holds their numbers."""
+    return [held(call, DTYPES[trial.dtype]) for call in (check.makes(trial) if check.makes else [trial.call])]
 
 
 def _holds(where: str, call: Call) -> bool:

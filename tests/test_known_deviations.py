@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from conformance import known
@@ -11,6 +12,8 @@ from conformance.checks.check import Clock
 from conformance.kinds import all_cells, session
 from conformance.session import Options
 from conformance.target import Target
+from reference.derive import Call
+from reference.rule import Case
 from tests.running import SETUPS, Left, command, said, select
 
 WRONG = ("--setup", SETUPS / "wrong_tanh.py", *select("relu", "tanh", "sigmoid"))
@@ -152,13 +155,16 @@ def test_a_cell_of_which_an_entry_keeps_out_every_case_says_so():
     assert found.outcome == "not_exercised" and "a known deviation speaks of every case" in found.detail
 
 
-@pytest.mark.parametrize("check", ["vjp", "autocast"])
-def test_a_condition_is_asked_of_a_case_as_its_check_holds_it_under_autocast_in_bfloat16(check):
-    def compared(*pinned: tuple[str, str, str]) -> int:
-        options = Options(level=2, pinned=pinned)
-        return session(cell.kind, cell.subject, Target("cpu"), options, Clock()).run(cell).examples
-
+@pytest.mark.parametrize(
+    ("check", "number", "kept_out"),
+    [
+        ("vjp", 0.125, True), ("vjp", 0.25, False), ("vjp", 0.125 + 2**-20, False),
+        ("vmap_vjp", 0.25, True), ("vmap_vjp", 0.5, False),  # beside half of it
+        ("autocast", 0.125 + 2**-20, True), ("autocast", 0.25, False),  # in bfloat16
+    ],
+)  # fmt: skip
+def test_a_condition_is_asked_of_every_call_that_a_check_makes_of_a_case(check, number, kept_out):
     cell = next(c for c in all_cells([Target("cpu")]) if c.id == f"tanh::{check}::cpu::float32")
-    pinned = (cell.id, "f(array([0.25]))", "(input.astype(np.float32).view(np.int32) & 0xFFFF).any()")
-    kept_out = compared() + 1 - compared(pinned)
-    assert (kept_out == 0) == (check == "autocast")
+    pinned = ((cell.id, "f(array([0.125]))", "(input == 0.125).any()"),)
+    made = session(cell.kind, cell.subject, Target("cpu"), Options(level=2, pinned=pinned), Clock())
+    assert made._kept_out(cell, Call(made.rule, Case((np.array([number]),)))) == kept_out

@@ -11,12 +11,17 @@ from reference.derive import Call
 from reference.rule import is_inexact
 
 
-def _with_half(trial: Trial) -> list[Oracle]:
-    """The oracle, and another with every other differentiable input halved (exact in binary)."""
+def _and_half(trial: Trial) -> list[Call]:
+    """The call, and another with every other differentiable input halved (exact in binary)."""
     o = trial.oracle
     halved = set(_batched(o)[::2])
     arrays = [a / 2 if i in halved else a for i, a in enumerate(o.arrays)]
-    other = trial.oracle_for(Call(trial.rule, o.call.replaced(arrays)), trial.dtype)
+    return [trial.call, Call(trial.rule, o.call.replaced(arrays))]
+
+
+def _with_half(trial: Trial) -> list[Oracle]:
+    """The oracles of both."""
+    o, other = [trial.oracle_for(call, trial.dtype) for call in _and_half(trial)]
     if other.xs != o.xs or any(a.shape != b.shape for a, b in zip(o.outs, other.outs)):
         raise Unsupported("the outputs' shape depends on the values")
     other.cotangents = o.cotangents
@@ -49,5 +54,9 @@ def _vmap_vjp(trial: Trial) -> None:
         raise
 
 
-REGISTRY["vmap"] = Check("vmap", _vmap, ONCE, applies=lambda trial: bool(_batched(trial.oracle)))
-REGISTRY["vmap_vjp"] = Check("vmap_vjp", _vmap_vjp, ONCE, applies=forward_once, absent=NO_DERIVATIVE)
+REGISTRY["vmap"] = Check(
+    "vmap", _vmap, ONCE, applies=lambda trial: bool(_batched(trial.oracle)), makes=_and_half
+)  # fmt: skip
+REGISTRY["vmap_vjp"] = Check(
+    "vmap_vjp", _vmap_vjp, ONCE, applies=forward_once, absent=NO_DERIVATIVE, makes=_and_half
+)  # fmt: skip

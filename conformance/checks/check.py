@@ -146,7 +146,7 @@ class Check:
     modes    the execution modes in which it makes sense
     needs    the capability: a reason why this rule on this target cannot have it, or None
     applies  whether a case exercises it; `absent` is the reason given where no case does
-    holds    the dtype to whose numbers it rounds a case, where that is not the cell's
+    makes    the calls that it makes of a case, where that is not the call itself: a known deviation may be of those
     """
 
     name: str
@@ -157,7 +157,7 @@ class Check:
     needs: Callable[[Rule, Target], str | None] | None = None
     applies: Callable[[Trial], bool] | None = None
     absent: str = "no case of this op exercises it"
-    holds: str = ""
+    makes: Callable[[Trial], list[Call]] | None = None
 
     @property
     def summary(self) -> str:

@@ -229,11 +229,15 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@check("autocast", {"float32": 2}, applies=forward_once, absent=NO_DERIVATIVE, holds="bfloat16")
+def _in_bfloat16(trial: Trial) -> list[Call]:
+    return [Call(trial.rule, trial.call.replaced(trial.oracle_for(trial.call, "bfloat16").arrays))]
+
+
+@check("autocast", {"float32": 2}, applies=forward_once, absent=NO_DERIVATIVE, makes=_in_bfloat16)
 def autocast(trial: Trial) -> None:
     """Under autocast to bfloat16: right to the precision of the dtype that comes out."""
     exact = trial.oracle_for(trial.call, "bfloat16")
-    call = Call(trial.rule, trial.call.replaced(exact.arrays))
+    [call] = _in_bfloat16(trial)
     wide = trial.oracle_for(call, "float32")
     wide.cotangents = exact.cotangents
     bound = trial.bound(oracle=wide)

@@ -29,12 +29,12 @@ import torch
 
 from conformance import known, literal
 from conformance.cells import Cell
-from conformance.checks.check import Check, Clock
+from conformance.checks.check import Clock
 from conformance.compare import Tally
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
 from conformance.kinds import all_cells, session
-from conformance.session import OpSession, Options, _attempt, _holds, held
+from conformance.session import OpSession, Options, _attempt, _holds, made_of
 from conformance.target import Target
 from reference.derive import Call
 from reference.draw import EDGES
@@ -52,10 +52,11 @@ class Looked:
     cut: list[str] = dataclasses.field(default_factory=list)
 
 
-def covered(entries: list[known.Deviation], cell: Cell, check: Check, call: Call) -> bool:
+def covered(entries: list[known.Deviation], made: OpSession, cell: Cell, call: Call) -> bool:
     """Whether an entry says of this cell that such a case fails there."""
-    call = held(call, DTYPES[check.holds or cell.dtype])
-    return any(e.covers(cell.id) and (e.where is None or _holds(e.where, call)) for e in entries)
+    entries = [e for e in entries if e.covers(cell.id)]
+    calls = made_of(made.checks[cell.check], made._trial(cell, call, Tally(check=cell.check), 0)) if entries else []
+    return any(e.where is None or any(_holds(e.where, c) for c in calls) for e in entries)
 
 
 def drawn(call: Call, regime: str, dtype: str) -> bool:
@@ -96,7 +97,7 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
         if check.regime != "large" and any(e.where and e.covers(cell.id) for e in entries):
             near += random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
         for place, call in enumerate(near):
-            if covered(entries, cell, check, call):
+            if covered(entries, made, cell, call):
                 continue
             if place >= always and time.monotonic() > until:
                 looked.cut.append(cell.id)
@@ -126,7 +127,7 @@ def excess(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: 
         for entry in (e for e in certain if e.covers(cell.id)):
             assert entry.case and entry.where
             pool = random_calls(made.rule, check.regime, DTYPES[cell.dtype].complex, draws, seed)
-            out = [c for c in pool if covered([entry], cell, check, c)]
+            out = [c for c in pool if covered([entry], made, cell, c)]
             compared = 0
             for index, call in enumerate([Call(made.rule, literal.read(entry.case))] * 3 + out if out else []):
                 trial = made._trial(cell, call, Tally(check=cell.check), index)
