@@ -271,7 +271,11 @@ def held(call: Call, dtype: Dtype) -> Call:
 
 def made_of(check: Check, trial: Trial) -> list[Call]:
     """The calls that a check makes of a case, as the cell's dtype holds their numbers."""
-    return [held(call, DTYPES[trial.dtype]) for call in (check.makes(trial) if check.makes else [trial.call])]
+    try:
+        calls = check.makes(trial) if check.makes else [trial.call]
+    except (Unsupported, NoCounterpart):  # the check will say so
+        calls = [trial.call]
+    return [held(call, DTYPES[trial.dtype]) for call in calls]
 
 
 def _holds(where: str, call: Call) -> bool:

@@ -168,3 +168,10 @@ def test_a_condition_is_asked_of_every_call_that_a_check_makes_of_a_case(check, 
     pinned = ((cell.id, "f(array([0.125]))", "(input == 0.125).any()"),)
     made = session(cell.kind, cell.subject, Target("cpu"), Options(level=2, pinned=pinned), Clock())
     assert made._kept_out(cell, Call(made.rule, Case((np.array([number]),)))) == kept_out
+
+
+def test_a_cell_whose_dtype_holds_no_complex_numbers_is_unsupported_beside_a_condition_too():
+    cell = next(c for c in all_cells([Target("cpu")]) if c.id == "polar::vmap_vjp::cpu::bfloat16")
+    pinned = ((cell.id, "f(array([0.0]), array([0.5]))", "np.any(abs == 0)"),)
+    found = session(cell.kind, cell.subject, Target("cpu"), Options(level=3, pinned=pinned), Clock()).run(cell)
+    assert found.outcome == "unsupported" and "no complex counterpart" in found.detail
