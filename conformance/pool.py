@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import math
-import multiprocessing
 import os
 import signal
 import threading
@@ -19,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import resource_tracker
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +112,17 @@ def run_units(units: Sequence[Unit], plan: Plan, watch: Watch) -> Counter[str]:
     return stages
 
 
+class _KeepsLocks(SpawnContext):
+    """Holds the locks it makes: Pebble drops them as it closes, and a worker that then comes up looks for them."""
+
+    def __init__(self) -> None:
+        self._made: list[Any] = []
+
+    def RLock(self) -> Any:  # noqa: N802
+        self._made.append(super().RLock())
+        return self._made[-1]
+
+
 def _drive(base: Sequence[Unit], rest: Sequence[Unit], plan: Plan, watch: Watch, stages: Counter[str]) -> None:
     """Run units in one pool: to the end, or until the pool breaks, as it does where every worker dies idle."""
     # one worker a core is the parallelism: NumPy's own threads would fight over the same cores
@@ -120,9 +131,8 @@ def _drive(base: Sequence[Unit], rest: Sequence[Unit], plan: Plan, watch: Watch,
     told = os.environ.get("PYTHONWARNINGS", "")
     if LEFT_BEHIND not in told:
         os.environ["PYTHONWARNINGS"] = f"{told},{LEFT_BEHIND}".lstrip(",")
-    context = multiprocessing.get_context("spawn")
     with ProcessPool(
-        max_workers=max(1, min(plan.workers, len(base) + len(rest))), context=context,
+        max_workers=max(1, min(plan.workers, len(base) + len(rest))), context=_KeepsLocks(),
         initializer=worker.prepare, initargs=(str(plan.out), plan.setup),
     ) as pool:  # fmt: skip
         try:
