@@ -107,12 +107,12 @@ for _name, _form, _doc in (
 
 numeric(
     "subset", forms.subset, wants_gradients, ONCE, "Each input alone requires grad.",
-    applies=several_inputs, absent="the op has at most one differentiable input",
+    applies=several_inputs, absent="no case has two differentiable inputs",
 )  # fmt: skip
 numeric(
     "undefined_cotangents", forms.undefined_cotangents, wants_undefined, ONCE,
     "Each output alone has a cotangent, the others none.",
-    applies=several_outputs, absent="the op has at most one differentiable output",
+    applies=several_outputs, absent="no case has two differentiable outputs",
 )  # fmt: skip
 numeric("zero_cotangents", forms.zero_cotangents, wants_zero, ONCE, "A zero cotangent gives zero gradients.")
 numeric("accumulate", forms.accumulate, wants_gradients, ONCE, "Two backward passes add up in .grad.")
@@ -170,5 +170,5 @@ numeric(
 )  # fmt: skip
 numeric(
     "broadcast", forms.value_and_vjp, lambda o: [*wants_outputs(o), *wants_gradients(o)], ONCE,
-    "Operands of different shapes.", applies=broadcasts, absent="the op does not broadcast its operands",
+    "Operands of different shapes.", applies=broadcasts, absent="no case broadcasts its operands",
 )  # fmt: skip
