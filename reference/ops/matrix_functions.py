@@ -9,7 +9,8 @@ import numpy as np
 from reference.draw import Draw
 from reference.ops.linalg import herm, normal, not_square, sized
 from reference.ops.matmul import multi_dot, multi_dot_cases
-from reference.ops.matrices import gap_room, matrix_norm, matrix_norm_cases
+from reference.ops.matrices import GAPS, gap_room, matrix_norm, matrix_norm_cases
+from reference.ops.spectra import iterated
 from reference.ops.vector_norm import CURVATURE, apart, away_from_zero, norm_room, vector_norm, vector_norm_cases
 from reference.rule import DERIVATIVES, HIGHER_ORDER, Array, Case, Waiver, rule
 
@@ -142,9 +143,7 @@ def any_gap_room(input, ord=None, dim=None, keepdim=False, *, dtype=None):
     complex=True,
     waivers=[
         Waiver(CURVATURE.reason, room=any_room, checks=HIGHER_ORDER),
-        Waiver(
-            "singular vectors are as wrong as the largest value is above a gap", room=any_gap_room, checks=DERIVATIVES
-        ),
+        *iterated([Waiver(GAPS, room=any_gap_room, checks=DERIVATIVES)]),
     ],
 )
 def norm(input: Array, ord=None, dim=None, keepdim=False, *, dtype=None):
@@ -202,11 +201,7 @@ def nuclear_room(input, dim=None, keepdim=False):
     errors=lambda draw: [(Case((draw.reals((3,)),)), RuntimeError)],
     complex=True,
     method=False,
-    waivers=[
-        Waiver(
-            "singular vectors are as wrong as the largest value is above a gap", room=nuclear_room, checks=DERIVATIVES
-        )
-    ],
+    waivers=iterated([Waiver(GAPS, room=nuclear_room, checks=DERIVATIVES)]),
 )
 def nuclear_norm(input: Array, dim=None, keepdim=False):
     """The sum of the singular values of the matrices in two dimensions, by default the last; keepdim may stand second.

@@ -17,6 +17,7 @@ from reference.ops.spectra import (
     gap_rooms,
     inverse_gaps,
     is_complex,
+    iterated,
     least_gap,
     scaled,
     sizes,
@@ -97,7 +98,7 @@ def singular_spectrum(A, *args, **options):
     return s.max(initial=0.0), min(least_gap(s), s.min(initial=1.0))
 
 
-singular = gap_rooms(singular_spectrum)
+singular = iterated(gap_rooms(singular_spectrum))
 
 
 def no_matrix(draw: Draw):

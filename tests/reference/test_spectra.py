@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 from reference import lookup
+from reference.ops.spectra import iterated
+from reference.rule import Waiver
 
 RNG = np.random.default_rng(0)
 
@@ -114,3 +116,14 @@ def test_a_matrix_of_less_than_full_rank_has_unitary_factors(complex):
     a[:, 1] = 0.0
     q, r = value("linalg.qr", a)
     assert is_unitary(q) and np.allclose(q @ r, a, atol=1e-13, rtol=1e-13) and np.array_equal(r, np.triu(r))
+
+
+def test_singular_values_are_iterated_to_49_eps_of_the_largest_in_double_precision_and_no_further():
+    a = np.random.default_rng(0).standard_normal((20000, 3, 3))
+    u, s, vh = np.linalg.svd(a)
+    off = np.abs(u * s[:, None, :] @ vh - a).max((1, 2)) / s[:, 0] / np.finfo(np.float64).eps
+    roundings = 8.0 * 3.0**0.5
+    assert off.max() < 49.0 + roundings
+    assert np.median(off) < roundings / 4
+    wider = iterated([Waiver("", room=lambda a: np.ones(()))])[-1]
+    assert wider.room is not None and 8.0 * wider.room(a[0]) == 48.0 and "float32" not in wider.dtypes
