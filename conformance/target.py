@@ -176,6 +176,9 @@ def _device_record(device: str) -> dict[str, Any]:
         properties = torch.cuda.get_device_properties(device)
         record.update(name=properties.name, memory=properties.total_memory)
         record["capability"] = f"{properties.major}.{properties.minor}"
+    elif device == "cpu" and hasattr(torch.backends, "cpu"):
+        # of the kernels: what the processor has, or what ATEN_CPU_CAPABILITY allows
+        record["capability"] = torch.backends.cpu.get_cpu_capability()
     return record
 
 

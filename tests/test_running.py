@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.running import SETUPS, Left, run, said, select
+from tests.running import SETUPS, Left, command, run, said, select
 
 # subject -> the outcome of its vjp, whose kernel is replaced; see setups/dying_kernels.py
 ENDS = {
@@ -77,3 +77,8 @@ def test_workers_that_cannot_import_the_setup_say_why(tmp_path):
     left = run(tmp_path, "--setup", SETUPS / "raises_in_workers.py", *select("relu"))
     assert left.code == 3
     assert "no such device in a worker" in said(left)
+
+
+def test_the_environment_tells_the_instruction_set_of_the_kernels(tmp_path):
+    left = command("doctor", out=tmp_path, env={"ATEN_CPU_CAPABILITY": "default"})
+    assert '"capability": "DEFAULT"' in left.stdout
