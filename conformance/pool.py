@@ -118,7 +118,7 @@ class _KeepsLocks(SpawnContext):
     def __init__(self) -> None:
         self._made: list[Any] = []
 
-    def RLock(self) -> Any:  # noqa: N802
+    def RLock(self) -> Any:  # noqa: N802  (multiprocessing calls it by this name)
         self._made.append(super().RLock())
         return self._made[-1]
 

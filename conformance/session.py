@@ -184,8 +184,16 @@ class OpSession:
         conditions = [where for _, where in self._pinned(cell) if where]
         if not conditions:
             return False
-        calls = made_of(self.checks[cell.check], self._trial(cell, call, Tally(check=cell.check), 0))
-        return any(_holds(where, made) for where in conditions for made in calls)
+        return any(_holds(where, made) for where in conditions for made in self.made_of(cell, call))
+
+    def made_of(self, cell: Cell, call: Call) -> list[Call]:
+        """The calls that the cell's check makes of a case, as its dtype holds their numbers."""
+        check, trial = self.checks[cell.check], self._trial(cell, call, Tally(check=cell.check), 0)
+        try:
+            calls = check.makes(trial) if check.makes else [call]
+        except (Unsupported, NoCounterpart):  # the check will say so
+            calls = [call]
+        return [held(made, DTYPES[cell.dtype]) for made in calls]
 
     def _share(self, check: Check) -> int:
         """Compiling costs a hundred times what a case costs: there one case does."""
@@ -267,15 +275,6 @@ class _Seen:
 def held(call: Call, dtype: Dtype) -> Call:
     """The call with its arrays rounded to the dtype: what differed may tie."""
     return Call(call.rule, call.replaced([dtype.hold(a) for a in call.arrays]))
-
-
-def made_of(check: Check, trial: Trial) -> list[Call]:
-    """The calls that a check makes of a case, as the cell's dtype holds their numbers."""
-    try:
-        calls = check.makes(trial) if check.makes else [trial.call]
-    except (Unsupported, NoCounterpart):  # the check will say so
-        calls = [trial.call]
-    return [held(call, DTYPES[trial.dtype]) for call in calls]
 
 
 def _holds(where: str, call: Call) -> bool:

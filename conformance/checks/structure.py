@@ -230,6 +230,7 @@ def _threads(count: int) -> Iterator[None]:
 
 
 def _in_bfloat16(trial: Trial) -> list[Call]:
+    """What bfloat16 leaves of the call."""
     return [Call(trial.rule, trial.call.replaced(trial.oracle_for(trial.call, "bfloat16").arrays))]
 
 

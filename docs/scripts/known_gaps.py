@@ -34,7 +34,7 @@ from conformance.compare import Tally
 from conformance.draws import SeededDraw
 from conformance.dtypes import DTYPES
 from conformance.kinds import all_cells, session
-from conformance.session import OpSession, Options, _attempt, _holds, made_of
+from conformance.session import OpSession, Options, _attempt, _holds
 from conformance.target import Target
 from reference.derive import Call
 from reference.draw import EDGES
@@ -49,13 +49,13 @@ class Looked:
     """What a subject's cells showed, a text for each, and the cells for which the time did not suffice."""
 
     found: list[str] = dataclasses.field(default_factory=list)
-    cut: list[str] = dataclasses.field(default_factory=list)
+    cut: set[str] = dataclasses.field(default_factory=set)
 
 
 def covered(entries: list[known.Deviation], made: OpSession, cell: Cell, call: Call) -> bool:
     """Whether an entry says of this cell that such a case fails there."""
     entries = [e for e in entries if e.covers(cell.id)]
-    calls = made_of(made.checks[cell.check], made._trial(cell, call, Tally(check=cell.check), 0)) if entries else []
+    calls = made.made_of(cell, call) if entries else []
     return any(e.where is None or any(_holds(e.where, c) for c in calls) for e in entries)
 
 
@@ -100,7 +100,7 @@ def gaps(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: in
             if covered(entries, made, cell, call):
                 continue
             if place >= always and time.monotonic() > until:
-                looked.cut.append(cell.id)
+                looked.cut.add(cell.id)
                 break
             error = _attempt(check, made._trial(cell, call, Tally(check=cell.check), 0))
             made._oracles.clear()
@@ -138,7 +138,7 @@ def excess(cells: list[Cell], entries: list[known.Deviation], draws: int, seed: 
                 if error is not None:
                     break
                 if time.monotonic() > until:
-                    looked.cut.append(cell.id)
+                    looked.cut.add(cell.id)
                     break
                 compared += index > 2 and trial.tally.comparisons > 0
             else:
@@ -178,11 +178,11 @@ def main() -> int:
             except Exception as error:
                 looked = Looked([f"{subject}: {type(error).__name__}: {error}"])
         total += len(looked.found)
-        cut += len(set(looked.cut))
+        cut += len(looked.cut)
         for line in looked.found:
             print(line, flush=True)
         if looked.cut:
-            print(f"{subject}: {len(set(looked.cut))} cells were not looked at to the end", flush=True)
+            print(f"{subject}: {len(looked.cut)} cells were not looked at to the end", flush=True)
     print(f"{total} {'cells' if chosen.wide else 'gaps'}; {cut} cells were not looked at to the end")
     return int(total > 0)
 
